@@ -1,0 +1,53 @@
+"""DuckDB as SQLAlchemy sees it, on the one connection the pipeline already holds.
+
+Great Expectations opens connections of its own and reads a result after closing the connection it came from.
+DuckDB refuses a second connection to a file that is open for writing unless it is configured alike, and a closed
+connection takes its results along. So here "connecting" hands out the pipeline's connection, closing it does
+nothing, and every statement gets a cursor to itself, which goes with its result.
+
+Only one select at a time gets through, in a read-only transaction: the queries of a contract are not code of
+this package.
+"""
+
+from contextvars import ContextVar
+from typing import Any
+
+import duckdb
+import duckdb_engine
+from sqlalchemy import pool
+
+warehouse: ContextVar[duckdb.DuckDBPyConnection] = ContextVar("warehouse")
+
+
+class _Cursor(duckdb_engine.CursorWrapper):
+    def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
+        kinds = [found.type for found in duckdb.extract_statements(statement)]
+        if kinds != [duckdb.StatementType.SELECT]:
+            raise duckdb.InvalidInputException("A check runs exactly one select.")
+        super().execute(statement, parameters, context)
+
+
+class _Connection(duckdb_engine.ConnectionWrapper):
+    def cursor(self) -> _Cursor:
+        cursor = warehouse.get().cursor()
+        cursor.execute("begin transaction read only")
+        return _Cursor(cursor, self)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class WarehouseDialect(duckdb_engine.Dialect):
+    supports_statement_cache = False
+
+    def connect(self, *args: Any, **kwargs: Any) -> _Connection:
+        return _Connection(warehouse.get())
+
+    @classmethod
+    def get_pool_class(cls, url: Any) -> type[pool.Pool]:
+        return pool.NullPool
+
+    # Each cursor holds a transaction of its own; the pipeline's is not to be touched.
+    def do_begin(self, connection: Any) -> None: ...
+    def do_commit(self, connection: Any) -> None: ...
+    def do_rollback(self, connection: Any) -> None: ...

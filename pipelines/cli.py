@@ -1,0 +1,158 @@
+"""The command line: ``oih run``, ``simulate``, ``check`` and ``ui``.
+
+Exit code 0 only when every blocking check passed and the report was published, 1 for what the user can mend, said
+in one line. Anything else is a bug and keeps its traceback.
+"""
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as RichTable
+
+import pipelines
+from pipelines import study as studies
+from pipelines.errors import CheckError, PipelineError
+
+app = typer.Typer(
+    name="oih",
+    help="Candidate opioid-induced hyperalgesia in cohorts: extracts in, cohort report out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+console = Console()
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
+CHECKED_STEPS = ("raw", "reference", "clean")
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False) -> None:
+    if show:
+        console.print(f"oih {pipelines.__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(study: StudyFile) -> None:
+    """Run a study and publish its report."""
+    loaded = studies.load(study)
+    _require_extracts(loaded)
+    with _progress(f"Running {loaded.name}") as advance:
+        from pipelines import run as runs, tables
+        from pipelines.defs import launch
+
+        total = len(tables.of(loaded)) + 1
+        runs.on_step.set(lambda step: advance(step, total))
+        report = launch.run(study, loaded)
+    console.print(f"Report: {report}", soft_wrap=True)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for extract/ and truth/.")],
+    patients: Annotated[int, typer.Option(min=1, help="Simulated patients.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same files.")] = 1,
+) -> None:
+    """Simulate an extract with known truth."""
+    from pipelines import simulator
+
+    with _progress(f"Simulating {patients} patients") as advance:
+        world = simulator.simulate(patients, seed, on_day=lambda day, days: advance("day", days))
+    simulator.write(world, out)
+    console.print(f"Simulated extract: {out / 'extract'}\nIts truth, kept apart: {out / 'truth'}", soft_wrap=True)
+
+
+@app.command()
+def check(study: StudyFile) -> None:
+    """Validate a study's extracts without deriving anything."""
+    from pipelines import checks, tables, warehouse
+
+    loaded = studies.load(study)
+    _require_extracts(loaded)
+    wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
+    folders = [source.folder for source in loaded.sources.values()]
+    found = []
+    with tempfile.TemporaryDirectory(prefix="oih-check-") as folder, _progress("Checking extracts") as advance:
+        with warehouse.opened(Path(folder) / "check.duckdb", folders, loaded.memory_limit) as connection:
+            for table in wanted:
+                advance(table.name, len(wanted))
+                table.build(connection, loaded)
+                found += checks.check(connection, table.contract) if table.contract else []
+            quarantined = connection.sql(
+                "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
+                "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
+            ).fetchall()
+    _print_checked(found, quarantined)
+    blocking = [result for result in found if result.blocks]
+    if blocking:
+        names = ", ".join(f"{result.table} {result.check}" for result in blocking)
+        raise CheckError(f"{study}: {len(blocking)} blocking checks failed ({names}). Mend the extract or the contract.")
+
+
+@app.command()
+def ui(
+    study: StudyFile,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="Port on this machine.")] = 3000,
+) -> None:
+    """Open Dagster's UI on a study, reachable from this machine only."""
+    from pipelines.defs import launch
+
+    raise typer.Exit(launch.open_ui(study, studies.load(study), port))
+
+
+def _require_extracts(loaded: studies.Study) -> None:
+    for name, source in loaded.sources.items():
+        if not source.folder.is_dir():
+            raise PipelineError(
+                f"{source.folder}: there is no such folder for source {name}. "
+                "Put the extract there or correct the folder in the study."
+            )
+
+
+def _print_checked(found: list, quarantined: list[tuple]) -> None:
+    by_table: dict[str, Counter[str]] = {}
+    for result in found:
+        outcome = result.status if result.status == "passed" else f"{result.severity} {result.status}"
+        by_table.setdefault(result.table, Counter())[outcome] += 1
+    summary = RichTable("Table", "Passed", "Warnings", "Blocking")
+    for table, outcomes in by_table.items():
+        warned = sum(count for outcome, count in outcomes.items() if outcome.startswith("warning"))
+        blocked = sum(count for outcome, count in outcomes.items() if outcome.startswith("critical"))
+        summary.add_row(table, str(outcomes["passed"]), str(warned or "-"), str(blocked or "-"))
+    console.print(summary)
+    if quarantined:
+        rejected = RichTable("Source", "Table", "Rule", "Column", "Rows in quarantine")
+        for row in quarantined:
+            rejected.add_row(*map(str, row))
+        console.print(rejected)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[str, int], None]]:
+    """A bar on a terminal, nothing in a log; the yielded function moves it on by one."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+
+        def advance(step: str, total: int) -> None:
+            progress.update(task, advance=1, total=total, description=f"{title}: {step}")
+
+        yield advance
+
+
+def main() -> None:
+    try:
+        app()
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,233 @@
+"""Data contracts: what each table must look like, read from data_contracts/.
+
+A contract is the only place a column is declared. From it come the table's DDL, the cast of a delivered
+file, the rules that send a row to quarantine, and the checks that Great Expectations runs.
+"""
+
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from pipelines import paths
+from pipelines.errors import ContractError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Severity = Literal["critical", "warning"]
+
+PROVENANCE = ("source_file", "source_row")
+COUNTED = ("patient", "episode", "row")
+IMPLIED = "Follows from the columns and the key of this contract."
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(_Strict):
+    """One column.
+
+    Attributes:
+        type: DuckDB type.
+        required: A row without a value does not fit.
+        minimum: Smallest value that fits, inclusive; likewise ``maximum``.
+        values: The only values that fit.
+        delivered_as: The header's spelling in a delivered file, where it is not ``name``.
+        is_patient_count: The column counts patients, so published cells pass disclosure control. So do columns
+            whose unit is ``episode`` or ``row``.
+        withheld_with: The patient count on the same row that this column describes; hidden wherever that is.
+        is_published: False for a count that decides what is published and never is itself.
+    """
+
+    name: Name
+    type: str
+    description: str
+    unit: str | None = None
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    values: list[str] | None = None
+    delivered_as: str | None = None
+    is_patient_count: bool = False
+    withheld_with: Name | None = None
+    is_published: bool = True
+
+    @property
+    def is_count(self) -> bool:
+        return self.is_patient_count or self.unit in COUNTED
+
+
+class Sum(_Strict):
+    """Counts that add up, so that a reader could work a hidden one out from the others (report tables only).
+
+    A term is a column, ``previous.<column>`` (the row before, in the order of the key), or the name of a count that
+    no table shows, in a few words, with ``{column}`` for values of the row. One name is one count, in any table.
+
+    Attributes:
+        total: Term that the parts add up to.
+        parts: Terms that add up to it.
+        over: Columns whose values the rows share that add up to one total; by default each row is on its own.
+        where: Rows it is about, as a SQL condition.
+    """
+
+    total: str
+    parts: list[str] = Field(min_length=1)
+    over: list[Name] | None = None
+    where: str | None = None
+
+
+class Expectation(BaseModel):
+    """A Great Expectations expectation. Fields not named here are its arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+    severity: Severity = "critical"
+    why: str
+
+
+class Contract(_Strict):
+    """One table's contract.
+
+    Attributes:
+        table: Table it is about, as ``schema.name``; its path says the same.
+        key: Columns that together identify a row; empty where a delivery has none.
+        columns: Columns, in order.
+        expectations: What must hold beyond the key, the types and the column rules.
+        files: Delivered files, as a glob below the extract's folder (raw tables only).
+        delivery: How deliveries follow one another (raw tables only).
+        max_quarantined_share: Share of delivered rows in quarantine above which the run stops.
+        event_date: Column that dates the table's events (clean tables of events only).
+        built_by: The function that builds the table, where no SQL file does.
+        reads: The tables that function reads.
+        adds_up: Which counts add up to which (report tables only); what disclosure control reasons with.
+    """
+
+    table: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
+    description: str
+    key: list[Name]
+    columns: list[Column]
+    expectations: list[Expectation] = []
+    files: str | None = None
+    delivery: Literal["snapshot"] = "snapshot"
+    max_quarantined_share: float = Field(0.05, ge=0, le=1)
+    event_date: str | None = None
+    built_by: str | None = None
+    reads: list[str] = []
+    adds_up: list[Sum] = []
+
+    @property
+    def schema_name(self) -> str:
+        return self.table.split(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.table.split(".")[1]
+
+    @property
+    def is_raw(self) -> bool:
+        return self.schema_name.startswith("raw_")
+
+    @property
+    def column_names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """Column types of the built table; a raw table carries where each row was delivered, too."""
+        declared = {column.name: column.type for column in self.columns}
+        return declared | ({"source_file": "VARCHAR", "source_row": "BIGINT"} if self.is_raw else {})
+
+    @property
+    def ddl(self) -> str:
+        columns = ", ".join(f"{name} {type_}" for name, type_ in self.types.items())
+        return f"create or replace table {self.table} ({columns})"
+
+    @property
+    def all_expectations(self) -> list[Expectation]:
+        """The written expectations, after the ones the key and the columns imply."""
+        implied = [
+            {"type": "expect_table_columns_to_match_ordered_list", "column_list": list(self.types)},
+            *self._key_expectations(),
+            *(rule for column in self.columns for rule in _column_expectations(column)),
+        ]
+        return [Expectation.model_validate({**rule, "why": IMPLIED}) for rule in implied] + self.expectations
+
+    def _key_expectations(self) -> list[dict]:
+        if len(self.key) > 1:
+            return [{"type": "expect_compound_columns_to_be_unique", "column_list": self.key}]
+        return [{"type": "expect_column_values_to_be_unique", "column": name} for name in self.key]
+
+
+def _column_expectations(column: Column) -> list[dict]:
+    rules: list[dict] = []
+    if column.required:
+        rules.append({"type": "expect_column_values_to_not_be_null", "column": column.name})
+    if column.minimum is not None or column.maximum is not None:
+        rules.append(
+            {
+                "type": "expect_column_values_to_be_between",
+                "column": column.name,
+                "min_value": column.minimum,
+                "max_value": column.maximum,
+            }
+        )
+    if column.values is not None:
+        rules.append(
+            {"type": "expect_column_values_to_be_in_set", "column": column.name, "value_set": column.values}
+        )
+    return rules
+
+
+def read(path: Path) -> Contract:
+    """Read one contract.
+
+    Raises:
+        ContractError: The file is not a contract, or its table is not the one its path names.
+    """
+    where = paths.relative(path)
+    try:
+        contract = Contract.model_validate(yaml.safe_load(path.read_text()))
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+        raise ContractError(f"{where}: line {line} is not YAML. Mend the indentation or quoting there.") from None
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
+        raise ContractError(f"{where}: {faults}. Compare it with a contract beside it.") from None
+    expected = paths.table_name(path)
+    if contract.table != expected:
+        raise ContractError(f"{where}: says table {contract.table}, but its path means {expected}. Rename one.")
+    unknown = set(contract.key) - set(contract.types)
+    if unknown:
+        raise ContractError(f"{where}: key names no column: {', '.join(sorted(unknown))}. Correct the key.")
+    unknown = _columns_of_sums(contract) - set(contract.types)
+    if unknown:
+        raise ContractError(
+            f"{where}: adds_up or withheld_with names no column: {', '.join(sorted(unknown))}. "
+            "Name a column, or a count that no table shows in more than one word."
+        )
+    return contract
+
+
+def _columns_of_sums(contract: Contract) -> set[str]:
+    """Columns that ``adds_up`` and ``withheld_with`` name; a term of several words is no column."""
+    named = {column.withheld_with for column in contract.columns if column.withheld_with}
+    for added in contract.adds_up:
+        terms = (term.removeprefix("previous.") for term in (added.total, *added.parts))
+        named |= {term for term in terms if " " not in term} | set(added.over or [])
+    return named
+
+
+@cache
+def all_contracts() -> dict[str, Contract]:
+    """Every contract by table, in the order of flow."""
+    found = [read(path) for path in sorted(paths.DATA_CONTRACTS.rglob("*.yaml"))]
+    return {contract.table: contract for contract in found}
+
+
+@cache
+def raw_contracts(source: str) -> list[Contract]:
+    """The contracts of one source's delivered tables."""
+    return [read(path) for path in sorted((paths.DATA_CONTRACTS / "0_raw" / source).glob("*.yaml"))]

@@ -1,0 +1,36 @@
+"""Errors a user can mend: one line, no traceback, exit code 1. Anything else that is raised is a bug.
+
+Every message reads ``<where>: <what is wrong>. <what to do>.`` and never holds a value of a row.
+"""
+
+
+class PipelineError(Exception):
+    """Base class: the command line prints it without a traceback."""
+
+
+class StudyError(PipelineError):
+    """A study file cannot be read, or asks for what is not there."""
+
+
+class ContractError(PipelineError):
+    """A file under data_contracts/ cannot be read."""
+
+
+class SqlFileError(PipelineError):
+    """A file under sql/ breaks a rule that this project keeps."""
+
+
+class ExtractError(PipelineError):
+    """A delivered file is missing or cannot be the extract its contract describes."""
+
+
+class LedgerError(PipelineError):
+    """Rows went missing or were made up between two steps."""
+
+
+class CheckError(PipelineError):
+    """A blocking check failed."""
+
+
+class WorkspaceError(PipelineError):
+    """The output folder is in use, or cannot be written."""

@@ -1,0 +1,146 @@
+"""One run of a study: hold the output folder, build and check each table, publish, and leave quality pages behind.
+
+Dagster drives it table by table; nothing here knows Dagster.
+"""
+
+import json
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines import checks, reporting, study as studies
+from pipelines.checks import CheckResult
+from pipelines.study import Study
+from pipelines.tables import Table
+from pipelines.warehouse import Connection
+from pipelines.workspace import Workspace
+
+
+# Told the name of every step as it begins; the command line moves its bar with it.
+on_step: ContextVar[Callable[[str], None]] = ContextVar("on_step", default=lambda step: None)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What became of one table.
+
+    Attributes:
+        rows: Rows it has.
+        checks: Its checks; none for a source's mapping, which is checked as part of the clean table.
+        columns: Per column its type, filled rows and about how many distinct values: counts, never a value.
+    """
+
+    rows: int
+    checks: list[CheckResult]
+    columns: list[dict[str, Any]]
+
+
+@dataclass
+class Run:
+    """A run in progress. Use as a context: entering takes the lock, leaving writes the quality pages.
+
+    Attributes:
+        study: The study that runs.
+        run_id: Names the run's folder.
+    """
+
+    study: Study
+    run_id: str
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    results: list[CheckResult] = field(default_factory=list)
+    _held: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.study)
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.run_folder(self.run_id)
+
+    @property
+    def facts(self) -> reporting.Facts:
+        """What every published output carries about the run."""
+        return reporting.Facts(
+            run_id=self.run_id,
+            study_name=self.study.name,
+            study_title=self.study.title,
+            study_hash=self.study.fingerprint,
+            code_version=studies.code_version(),
+            started_at=self.started_at,
+            finished_at=datetime.now(UTC),
+            sources=tuple(sorted(self.study.sources)),
+            simulated=set(self.study.sources) == {"simulated"},
+        )
+
+    def __enter__(self) -> "Run":
+        self._held.enter_context(self.workspace.locked())
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Write the quality pages, for a failed run too, and let go of the folder."""
+        with self._held:
+            if self.results:
+                checks.data_docs(self.results, self.folder / "quality", self.study.title, self._fact_lines())
+
+    def build(self, table: Table) -> Built:
+        """Build one table and check it against its contract.
+
+        Only ingest can read the extracts; every other step opens the warehouse with no folder to read.
+        """
+        on_step.get()(table.name)
+        readable = [source.folder for source in self.study.sources.values()] if table.is_ingest else []
+        with self.workspace.connected(readable) as connection:
+            rows = table.build(connection, self.study)
+            results = checks.check(connection, table.contract) if table.contract else []
+            columns = _summary(connection, table)
+        self.results = [kept for kept in self.results if kept.table != table.name] + results
+        return Built(rows, results, columns)
+
+    def write_report(self) -> Path:
+        """Write the cohort report into the run's folder."""
+        on_step.get()("report")
+        with self.workspace.connected() as connection:
+            return reporting.write(connection, self.study, self.facts, self.results, self.folder / "report")
+
+    def publish(self) -> Path:
+        """Make this run the current one."""
+        manifest = {
+            "study": json.loads(self.study.model_dump_json()),
+            "study_hash": self.study.fingerprint,
+            "code_version": studies.code_version(),
+            "run_id": self.run_id,
+            "started_at": self.started_at.isoformat(timespec="seconds"),
+            "inputs": self._inputs(),
+        }
+        return self.workspace.publish(self.run_id, manifest)
+
+    def _inputs(self) -> list[dict[str, Any]]:
+        with self.workspace.connected() as connection:
+            query = "select source, source_file, sha256, size_bytes from raw.delivery order by all"
+            return connection.sql(query).pl().to_dicts()
+
+    def _fact_lines(self) -> dict[str, str]:
+        facts = self.facts
+        return {
+            "Study": f"{facts.study_name} ({facts.study_hash})",
+            "Code": facts.code_version,
+            "Run": facts.run_id,
+            "Started": facts.started_at.isoformat(timespec="seconds"),
+        }
+
+
+def _summary(connection: Connection, table: Table) -> list[dict[str, Any]]:
+    described = connection.execute(f"describe {table.name}").fetchall()
+    counts = ", ".join(f'count("{name}"), approx_count_distinct("{name}")' for name, *_ in described)
+    [found] = connection.execute(f"select {counts} from {table.name}").fetchall()
+    return [
+        {"column": name, "type": type_, "filled_rows": filled, "distinct_values_about": distinct}
+        for (name, type_, *_), filled, distinct in zip(described, found[::2], found[1::2], strict=True)
+    ]

@@ -1,0 +1,103 @@
+"""Every number a study can tune: name, unit, default and where the default comes from.
+
+SQL files use them as ``$name``. A study overrides them under ``settings:``; the methods part of every report prints
+the ones in force beside their defaults.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VON_KORFF = "Von Korff 2008, Clin J Pain 24:521; long-term therapy is defined in 78 ways, this is the commonest"
+WINDOWS = "Design choice: proximal and distal baseline, settling, early, response and confirmation windows"
+HAYES = "Hayes 2020, Pain 161:979 (more than 20 % between means of consecutive periods)"
+FARRAR = "Farrar 2001, Pain 94:149 gives about 2 points or 30 % for improvement; no worsening threshold is validated"
+LORENZ = "Lorenz 2009, J Am Board Fam Med 22:291 (nurse-recorded scores); 1.8 is a design default for them"
+FENTON = "Fenton 2019, JAMA Netw Open, PMC6902834; 25 % for a taper that can inform is a design choice"
+RIEB = "Rieb 2016, Pain, PMC5113230 (withdrawal pain lasts about two weeks, so 28 days are left out)"
+CDC_2022 = "Dowell 2022, MMWR Recomm Rep 71(3): cancer, palliative care and sickle cell disease are outside its scope"
+DESIGN = "Design choice; no value in the literature"
+
+
+def _setting(default: Any, unit: str, citation: str, meaning: str, **limits: Any) -> Any:
+    return Field(default, description=meaning, json_schema_extra={"unit": unit, "citation": citation}, **limits)
+
+
+class Settings(BaseModel):
+    """Windows and thresholds of a study, in days relative to the index date unless said otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Cohort
+    adult_age_years: int = _setting(18, "year", DESIGN, "Smallest age at the index date", ge=0)
+    look_back_days: int = _setting(365, "day", WINDOWS, "Observation needed before the index date", ge=1)
+    bridge_gap_days: int = _setting(30, "day", VON_KORFF, "Longest gap in supply within one therapy run", ge=0)
+    long_term_span_days: int = _setting(120, "day", VON_KORFF, "Span in which covered days are counted", ge=1)
+    long_term_covered_days: int = _setting(90, "day", VON_KORFF, "Covered days that make therapy long-term", ge=1)
+
+    # Escalation
+    dose_before_days: int = _setting(90, "day", DESIGN, "Days before the index date that give the old dose", ge=1)
+    dose_after_days: int = _setting(60, "day", DESIGN, "Days from the index date that give the new dose", ge=1)
+    escalation_min_ratio: float = _setting(1.2, "ratio", HAYES, "Smallest ratio of new to old mean dose", gt=1)
+    escalation_min_mme: float = _setting(5.0, "MME/day", DESIGN, "Smallest rise of the mean dose", ge=0)
+    min_coverage: float = _setting(0.8, "share", DESIGN, "Share of days in supply, in both windows", ge=0, le=1)
+    rotation_days: int = _setting(30, "day", DESIGN, "Days around the index date searched for a change of opioid")
+    acute_course_days: int = _setting(14, "day", DESIGN, "Longest short-acting course that is no escalation")
+    merge_days: int = _setting(90, "day", DESIGN, "A later step within these days belongs to the same episode")
+    link_days: int = _setting(180, "day", DESIGN, "An episode within these days of the last one is linked to it")
+    reversal_days: int = _setting(28, "day", DESIGN, "An increase taken back within these days is marked reversed")
+
+    # Pain windows
+    distal_from_day: int = _setting(-365, "day", WINDOWS, "First day of the distal baseline B1")
+    distal_to_day: int = _setting(-91, "day", WINDOWS, "Last day of the distal baseline B1")
+    proximal_from_day: int = _setting(-90, "day", WINDOWS, "First day of the proximal baseline B0")
+    proximal_to_day: int = _setting(-1, "day", WINDOWS, "Last day of the proximal baseline B0")
+    early_from_day: int = _setting(14, "day", WINDOWS, "First day of the early window E")
+    early_to_day: int = _setting(35, "day", WINDOWS, "Last day of the early window E")
+    response_from_day: int = _setting(36, "day", WINDOWS, "First day of the response window R")
+    response_to_day: int = _setting(90, "day", WINDOWS, "Last day of R, and the last a feature may use")
+    late_from_day: int = _setting(91, "day", WINDOWS, "First day of the late response window R2")
+    late_to_day: int = _setting(180, "day", WINDOWS, "Last day of the late response window R2")
+    confirmation_from_day: int = _setting(91, "day", WINDOWS, "First day of the confirmation window C")
+    confirmation_to_day: int = _setting(455, "day", WINDOWS, "Last day of the confirmation window C")
+    surgery_before_days: int = _setting(7, "day", DESIGN, "Scores this long before a procedure are masked")
+    surgery_after_days: int = _setting(90, "day", DESIGN, "Scores this long after a procedure are masked")
+    min_scored_weeks: int = _setting(2, "week", DESIGN, "Scored weeks a window needs (grade C)", ge=1)
+    grade_b_weeks: int = _setting(3, "week", DESIGN, "Scored weeks in every window for grade B", ge=1)
+    grade_a_weeks: int = _setting(5, "week", DESIGN, "Scored weeks in every window for grade A", ge=1)
+    within_person_sd_nrs: float = _setting(1.8, "NRS point", LORENZ, "SD of weekly scores within a person", gt=0)
+    rtm_slope: float = _setting(
+        0.47, "NRS per NRS", DESIGN, "Share of B0 - B1 that is expected to remain in R - B1 (simulated worlds)"
+    )
+
+    # Rules
+    weak_rise_nrs: float = _setting(1.0, "NRS point", FARRAR, "Adjusted rise that counts as weak", gt=0)
+    strong_rise_nrs: float = _setting(2.0, "NRS point", FARRAR, "Adjusted rise that counts as strong", gt=0)
+    strong_rise_share: float = _setting(0.3, "share", FARRAR, "Or this share of the baseline", gt=0)
+    weak_se: float = _setting(0.84, "SE", DESIGN, "Standard errors a weak change must exceed (80 %, one-sided)")
+    strong_se: float = _setting(1.645, "SE", DESIGN, "Standard errors a strong change must exceed (95 %, one-sided)")
+    proximal_fall_limit_nrs: float = _setting(-0.3, "NRS point", DESIGN, "R - B0 below this is no paradox")
+    paradox_min_dose_ratio: float = _setting(1.3, "ratio", DESIGN, "Smallest dose ratio R to B1 of a paradox", gt=1)
+    relief_nrs: float = _setting(-1.0, "NRS point", FARRAR, "E - B0 at or below this is early relief", lt=0)
+    waning_nrs: float = _setting(1.0, "NRS point", FARRAR, "R2 - E at or above this is relief that waned", gt=0)
+    taper_min_cut: float = _setting(0.25, "share", FENTON, "Smallest cut against R that makes a taper", gt=0, lt=1)
+    taper_mean_days: int = _setting(60, "day", FENTON, "Days over which the dose after a cut is averaged", ge=1)
+    withdrawal_days: int = _setting(28, "day", RIEB, "Days after the last cut that are never read")
+    dechallenge_to_days: int = _setting(180, "day", RIEB, "Last day after the last cut that is read")
+    improvement_nrs: float = _setting(-1.0, "NRS point", FARRAR, "Weak improvement after a taper", lt=0)
+    strong_improvement_nrs: float = _setting(-2.0, "NRS point", FARRAR, "Strong improvement after a taper", lt=0)
+
+    def parameters(self) -> dict[str, Any]:
+        return self.model_dump()
+
+
+def described() -> list[dict[str, Any]]:
+    """Every setting with meaning, unit, default and citation, for the methods part of a report."""
+    return [
+        {"name": name, "meaning": field.description, "default": field.default, **_extra(field.json_schema_extra)}
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _extra(extra: Any) -> dict[str, Any]:
+    return dict(extra)

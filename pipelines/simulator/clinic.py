@@ -1,0 +1,178 @@
+"""What visits do and leave on record: pain scores, refills, dose changes, acute courses.
+
+Sources: Hayes 2020 (Pain 161:979) and Morasco 2020 (Pain 161:1332), how often and how far doses rise;
+Fenton 2019 (JAMA Netw Open, PMC6902834), how often they are tapered; HSR&D brief 275, how recorded scores
+miss what patients would say. The hazards below are set to meet these.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.simulator.people import People, World, log_spread
+from pipelines.simulator.physiology import TRUTH_DAYS, after_long, step
+from pipelines.simulator.products import (
+    ACUTE_FAMILIES,
+    HIGHEST_MME,
+    INGREDIENT,
+    STRENGTH,
+    STRONGEST,
+    UNIT_MME,
+    choose_family,
+    dispense,
+)
+
+Array = NDArray[Any]
+
+BASELINE_DAYS = 90  # kept before the first recorded day, so that every escalation has a baseline
+NEVER = 1_000_000
+
+
+class Clinic:
+    """Patients, what they take and feel, and what their visits leave on record, one day at a time."""
+
+    def __init__(self, rng: np.random.Generator, people: People, world: World) -> None:
+        n = len(people.family)
+        self.rng, self.people, self.world, self.n = rng, people, world, n
+        on_therapy = people.therapy == "long_term"
+        starts = people.therapy == "starter"
+        self.family, self.plan = people.family.copy(), people.start_mme.copy()
+        _, _, self.cycle, self.dose = dispense(self.family, self.plan)
+        self.supply_end = np.where(on_therapy, rng.integers(0, 28, n), -NEVER)  # first day without supply
+        self.next_fill = np.where(on_therapy, self.supply_end, np.where(starts, people.start_day, NEVER))
+        self.phase = rng.integers(0, 84, n)
+        intake = np.where(on_therapy, self.dose * people.adherence, 0.0)
+        self.state = after_long(people.body, intake)
+        self.drift = people.nociception_sd * rng.standard_normal(n)
+        self.noise = people.noise_sd * rng.standard_normal(n)
+        self.reported = np.zeros(n)
+        self.taper_left, self.taper_cut = np.zeros(n, dtype=int), np.zeros(n)
+        self.rehab_start = np.full(n, NEVER)
+        self.steps = np.zeros(n, dtype=int)
+        self.acute_start = np.full(n, -NEVER)
+        self.surgery_day = np.full(n, -NEVER)
+        self.course_end, self.course_mme = np.full(n, -NEVER), np.zeros(n)
+        self.last_score, self.score_before = np.full(n, np.nan), np.full(n, np.nan)
+        self.baseline_sum, self.baseline_count = np.zeros(n), np.zeros(n, dtype=int)
+        history = (BASELINE_DAYS + world.days + TRUTH_DAYS, n)  # row 0 is day -90
+        self.nociception, self.noises, self.analgesia, self.hyperalgesia, self.withdrawal = (
+            np.empty(history) for _ in range(5)
+        )
+        self.fills: list[tuple[Array, ...]] = []
+        self.scores: list[tuple[Array, ...]] = []
+        self.acute_events: list[tuple[Array, ...]] = []
+        self.escalations: list[tuple[Array, ...]] = []
+
+    def live(self, day: int) -> None:
+        """Live one day under whatever is prescribed."""
+        people, rng = self.people, self.rng
+        keep = np.exp(-1 / 120)  # nociception drifts over months, reports vary over days
+        shock = np.sqrt(1 - keep**2) * rng.standard_normal(self.n)
+        self.drift = keep * self.drift + people.nociception_sd * shock
+        self.noise = 0.6 * self.noise + 0.8 * people.noise_sd * rng.standard_normal(self.n)
+        ramp = people.ramp_nrs * np.clip((day - people.ramp_start) / people.ramp_days, 0, 1)
+        rehab = np.clip(0.03 * (day - self.rehab_start), 0, 2)
+        acute = 3 * np.clip(1 - (day - self.acute_start) / 30, 0, 1)
+        nociception = np.clip(people.nociception_nrs + self.drift + ramp - rehab + acute, 0, 12)
+        left = self.supply_end - day
+        taken = np.where((left - 1) % self.cycle < people.short_days, 0.25, people.adherence)
+        intake = self.dose * (left > 0) * taken + self.course_mme * (day < self.course_end) * people.adherence
+        self.state, analgesia, withdrawal, felt = step(people.body, self.state, intake, nociception)
+        self.reported = np.clip(felt + self.noise, 0, 10)
+        if day >= -BASELINE_DAYS:
+            row = day + BASELINE_DAYS
+            self.nociception[row], self.noises[row], self.analgesia[row] = nociception, self.noise, analgesia
+            self.hyperalgesia[row], self.withdrawal[row] = self.state.hyperalgesia_nrs, withdrawal
+
+    def hurt(self, day: int) -> None:
+        """Surgery (4 % a year) or, in those who only take short courses, injury: pain and a supply."""
+        rng, people = self.rng, self.people
+        yearly = 0.04 + 0.8 * (people.therapy == "short_course")
+        hit = np.flatnonzero((rng.random(self.n) < yearly / 365) & (day >= self.acute_start + 90))
+        is_surgery = rng.random(len(hit)) < 0.04 / yearly[hit]
+        self.acute_start[hit] = day
+        self.surgery_day[hit[is_surgery]] = day
+        self.acute_events.append((hit, np.full(len(hit), day), is_surgery))
+        hit = hit[people.therapy[hit] != "none"]
+        family = rng.integers(0, ACUTE_FAMILIES, len(hit))
+        days = rng.choice([7, 14, 30], len(hit), p=[0.4, 0.35, 0.25])
+        self.course_end[hit], self.course_mme[hit] = day + days, 4 * UNIT_MME[family, 0]
+        self._fill(day, hit, family, STRENGTH[family, 0], 4 * days, days, np.ones(len(hit), dtype=bool))
+
+    def score(self, day: int) -> None:
+        """Record pain at refill visits, at visits that pain itself brings about, and in hospital."""
+        rng = self.rng
+        is_untreated = self.supply_end <= day - 28
+        is_scheduled = (self.next_fill == day) | (is_untreated & ((day + self.phase) % 84 == 0))
+        is_inpatient = day - self.surgery_day < 3
+        chance = np.where(is_scheduled, 0.85, np.minimum(0.2, np.exp(0.25 * (self.reported - 5)) / 90))
+        who = np.flatnonzero((rng.random(self.n) < chance * self.world.score_density) | is_inpatient)
+        luck, slip = rng.random(len(who)), rng.integers(1, 4, len(who))
+        fault = np.where(luck < 0.25, -slip, np.where(luck < 0.32, slip, 0))
+        score = np.clip(np.rint(self.reported[who]) + fault, 0, 10).astype(int)
+        kind = np.where(is_inpatient[who], 2, np.where(is_scheduled[who], 0, 1))
+        self.scores.append((who, np.full(len(who), day), score, kind))
+        who, score = who[kind < 2], score[kind < 2]
+        self.score_before[who] = np.where(np.isnan(self.last_score[who]), score, self.last_score[who])
+        self.last_score[who] = score
+        early = day < self.people.start_day[who] + 150
+        self.baseline_sum[who[early]] += score[early]
+        self.baseline_count[who[early]] += 1
+
+    def prescribe(self, day: int) -> None:
+        """Refill, and at a refill raise, lower, rotate or stop, by the pain on record."""
+        rng = self.rng
+        who = np.flatnonzero(self.next_fill == day)
+        n, dose = len(who), self.dose[who]
+        is_refill = self.supply_end[who] >= 0
+        luck = np.where(is_refill, rng.random((6, n)), 1.0)
+        pain = (self.last_score[who] + self.score_before[who]) / 2  # NaN before any score: decides nothing
+        count = self.baseline_count[who]
+        usual = np.where(count > 0, self.baseline_sum[who] / np.maximum(count, 1), pain)
+        has_failed = (self.steps[who] >= 2) & (pain >= 6)
+
+        begins = (luck[0] < 0.006 + 0.05 * has_failed + 0.004 * (dose > 90)) & (self.taper_left[who] == 0)
+        is_abrupt = luck[1] < 0.2
+        cuts_to_come = np.where(is_abrupt, 2, rng.integers(4, 8, n))
+        self.taper_left[who] = np.where(begins, cuts_to_come, self.taper_left[who])
+        cut = np.where(is_abrupt, 0.5, rng.uniform(0.1, 0.2, n))
+        self.taper_cut[who] = np.where(begins, cut, self.taper_cut[who])
+        cuts = self.taper_left[who] > 0
+        self.taper_left[who] -= cuts
+        improves = cuts & (self.people.true_class[who] == "taper_improver") & (self.rehab_start[who] == NEVER)
+        self.rehab_start[who[improves]] = day
+
+        rotates = ~cuts & (luck[2] < 0.01 + 0.02 * has_failed)
+        chance = 1 / (1 + np.exp(4.5 - 0.28 * (pain - 5) - 0.28 * (pain - usual)))
+        raises = ~cuts & ~rotates & (day >= self.acute_start[who] + 30) & (luck[3] < chance)
+        stops = (luck[4] < 0.004) | (cuts & (self.taper_left[who] == 0) & (luck[5] < 0.25))
+
+        plan, family = self.plan[who], self.family[who]
+        size = np.clip(1.4 * np.exp(log_spread(0.25) * rng.standard_normal(n)), 1.15, 2.5)
+        plan = np.where(cuts, plan * (1 - self.taper_cut[who]), plan)
+        plan = np.where(rotates, plan * rng.uniform(0.5, 0.75, n), plan)
+        family = np.where(rotates, choose_family(rng, plan, INGREDIENT[family]), family)
+        raised = np.where(raises, np.maximum(np.minimum(np.maximum(plan, dose) * size, 320), plan), plan)
+        family = np.where(raised > HIGHEST_MME[family], STRONGEST[family], family)
+        raised = np.minimum(raised, HIGHEST_MME[family])
+        strength, quantity, days, new_dose = dispense(family, raised)
+        is_up = raises & (new_dose > dose) & ~stops
+        self.plan[who] = np.where(is_up, raised, plan)
+        self.steps[who] += is_up
+        up = who[is_up]
+        self.escalations.append((up, np.full(len(up), day), dose[is_up], new_dose[is_up], days[is_up],
+                                 *(part[up] for part in self.state)))  # fmt: skip
+
+        self.family[who], self.dose[who], self.cycle[who] = family, new_dose, days
+        is_inter_dose = self.people.short_days[who] > 0
+        is_late = rng.random(n) < np.where(is_inter_dose, 0.17, 0.013)  # .7 and .08 in half a year of refills
+        self.supply_end[who] = np.where(stops, day, day + days)
+        self.next_fill[who] = np.where(stops, NEVER, day + days + is_late * rng.integers(3, 9, n))
+        go = ~stops
+        is_new = (new_dose != dose) | rotates | ~is_refill
+        self._fill(day, who[go], family[go], strength[go], quantity[go], days[go], is_new[go])
+
+    def _fill(self, day: int, who: Array, family: Array, strength: Array, quantity: Array, days: Array,
+              is_new: Array) -> None:  # fmt: skip
+        self.fills.append((who, np.full(len(who), day), family, strength, quantity, days, is_new))

@@ -1,0 +1,141 @@
+"""The DuckDB warehouse: opening it locked down, and building tables in it from contracts and SQL files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipelines import paths
+from pipelines.contracts import Contract
+from pipelines.errors import ContractError, SqlFileError, WorkspaceError
+from pipelines.sql_files import SqlFile
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@contextmanager
+def opened(
+    path: Path, readable: Sequence[Path] = (), memory_limit: str = "4GB", read_only: bool = False
+) -> Iterator[Connection]:
+    """Open a warehouse that can reach no other file than the named folders.
+
+    Args:
+        readable: Folders with extracts, for ingest only; later steps open with none.
+        memory_limit: DuckDB's own limit; more spills into a folder beside the warehouse.
+
+    Raises:
+        WorkspaceError: Another process holds the warehouse open.
+    """
+    spill = path.parent / "spill"
+    spill.mkdir(exist_ok=True, mode=0o700)
+    try:
+        connection = duckdb.connect(str(path), read_only=read_only)
+    except duckdb.IOException:
+        raise WorkspaceError(
+            f"{path}: another program has the warehouse open. Close it there and run again."
+        ) from None
+    with connection:
+        lock_down(connection, spill, readable, memory_limit)
+        yield connection
+
+
+def lock_down(connection: Connection, spill: Path, readable: Sequence[Path], memory_limit: str) -> None:
+    """Take away every way to reach a file or the network but the named folders. The order matters."""
+    folders = ", ".join(_literal(folder) for folder in (spill, *readable))
+    connection.execute(f"set temp_directory = {_literal(spill)}")
+    connection.execute(f"set allowed_directories = [{folders}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute(f"set memory_limit = {_literal(memory_limit)}")
+    connection.execute("set lock_configuration = true")
+
+
+def create(connection: Connection, contract: Contract) -> None:
+    """Make the empty table a contract describes, replacing what was there."""
+    connection.execute(f"create schema if not exists {contract.schema_name}")
+    connection.execute(contract.ddl)
+
+
+def create_if_missing(connection: Connection, contract: Contract) -> None:
+    connection.execute(f"create schema if not exists {contract.schema_name}")
+    connection.execute(contract.ddl.replace("create or replace table", "create table if not exists", 1))
+
+
+def build_from_sql(connection: Connection, sql: SqlFile, contract: Contract, values: Mapping[str, Any]) -> int:
+    """Build the table a SQL file is about: DDL from its contract, then the file's rows by name.
+
+    Returns:
+        Rows in the new table.
+
+    Raises:
+        SqlFileError: The file fails to run. DuckDB's own message quotes rows, so only its kind is told.
+    """
+    create(connection, contract)
+    insert(connection, sql, contract.table, values)
+    return count(connection, contract.table)
+
+
+def insert(connection: Connection, sql: SqlFile, into: str, values: Mapping[str, Any]) -> None:
+    """Insert what a SQL file selects, by column name."""
+    used = {name: values[name] for name in sql.parameters}
+    try:
+        connection.execute(f"insert into {into} by name\n{sql.text}", used)
+    except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
+        # These speak of the file's text, never of a row.
+        raise SqlFileError(f"{paths.relative(sql.path)}: {_first_line(error)}. Mend the file.") from None
+    except duckdb.Error as error:
+        raise SqlFileError(
+            f"{paths.relative(sql.path)}: {type(error).__name__} while it ran. Guard the step that casts or divides."
+        ) from None
+
+
+def build_from_frame(connection: Connection, frame: pl.DataFrame, contract: Contract) -> int:
+    """Build a table from a frame that has the contract's columns.
+
+    Raises:
+        ContractError: The frame has other columns.
+    """
+    if set(frame.columns) != set(contract.column_names):
+        differing = sorted(set(frame.columns) ^ set(contract.column_names))
+        raise ContractError(f"{contract.table}: {contract.built_by} and the contract differ in {differing}. Align them.")
+    create(connection, contract)
+    connection.register("built_frame", frame)
+    connection.execute(f"insert into {contract.table} by name from built_frame")
+    connection.unregister("built_frame")
+    return count(connection, contract.table)
+
+
+def build_reference(connection: Connection, contract: Contract) -> int:
+    """Load a cited reference table from the CSV of the same name under ``sql/1_reference``.
+
+    Raises:
+        ContractError: The CSV and the contract differ, or a value does not cast.
+    """
+    file = paths.SQL / "1_reference" / f"{contract.name}.csv"
+    rows = pl.read_csv(file, infer_schema=False)
+    if rows.columns != contract.column_names:
+        raise ContractError(f"{paths.relative(file)}: its columns are not the contract's. Align the header.")
+    create(connection, contract)
+    connection.register("reference_rows", rows)
+    try:
+        connection.execute(f"insert into {contract.table} by name from reference_rows")
+    except duckdb.ConversionException:
+        raise ContractError(f"{paths.relative(file)}: a value does not have its column's type. Correct it.") from None
+    finally:
+        connection.unregister("reference_rows")
+    return count(connection, contract.table)
+
+
+def count(connection: Connection, table: str) -> int:
+    [[rows]] = connection.execute(f"select count(*) from {table}").fetchall()
+    return rows
+
+
+def _literal(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0].rstrip(".")

@@ -1,0 +1,128 @@
+"""A study's output folder: the writer's warehouse, the published runs, the lock.
+
+Layout::
+
+    <output>/work/warehouse.duckdb     the writer's
+    <output>/runs/<run_id>/            warehouse.duckdb, report/, quality/, manifest.json; the last 3 are kept
+    <output>/current -> runs/<run_id>  swapped by one rename: warehouse and report change together
+    <output>/models/ .dagster/ lock
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from pipelines import warehouse
+from pipelines.errors import WorkspaceError
+from pipelines.study import Study
+from pipelines.warehouse import Connection
+
+RUNS_KEPT = 3
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The output folder of one study."""
+
+    study: Study
+
+    @property
+    def root(self) -> Path:
+        return self.study.output
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "work" / "warehouse.duckdb"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.root / ".dagster"
+
+    @property
+    def current(self) -> Path:
+        return self.root / "current"
+
+    def run_folder(self, run_id: str) -> Path:
+        return self.root / "runs" / run_id
+
+    def create(self) -> None:
+        """Make the folders, readable by their owner alone.
+
+        Raises:
+            WorkspaceError: The folder cannot be written.
+        """
+        os.umask(0o077)
+        try:
+            for folder in (self.root, self.warehouse.parent, self.models, self.dagster_home, self.root / "runs"):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise WorkspaceError(
+                f"{self.root}: cannot be written ({error.strerror}). Choose another output folder in the study."
+            ) from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the output folder: one run at a time, from the command line or the UI.
+
+        Raises:
+            WorkspaceError: Another run holds it.
+        """
+        self.create()
+        # A singleton, so that the command line and the run it starts in its own process share one hold.
+        lock = filelock.FileLock(self.root / "lock", timeout=0, mode=0o600, is_singleton=True)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise WorkspaceError(
+                f"{self.root}: another run is writing here. Wait for it to end, or give the study another output folder."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def connected(self, readable: Sequence[Path] = ()) -> Iterator[Connection]:
+        """Open the writer's warehouse; ``readable`` folders are for ingest only."""
+        with warehouse.opened(self.warehouse, readable, self.study.memory_limit) as connection:
+            yield connection
+
+    def publish(self, run_id: str, manifest: dict[str, Any]) -> Path:
+        """Copy the warehouse beside the run's report and make the run the current one.
+
+        The folder is complete before ``current`` moves, and it moves by one rename, so a reader sees the old run or
+        the new one, never a mixture.
+
+        Returns:
+            The published folder.
+        """
+        folder = self.run_folder(run_id)
+        with self.connected() as connection:
+            connection.execute("checkpoint")
+        shutil.copyfile(self.warehouse, folder / "warehouse.duckdb")
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        link = self.root / "current.new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("runs") / run_id)
+        os.replace(link, self.current)
+        self._forget_old_runs()
+        return folder
+
+    def _forget_old_runs(self) -> None:
+        kept = {self.current.resolve().name}
+        newest_first = sorted((self.root / "runs").iterdir(), key=lambda run: run.stat().st_mtime, reverse=True)
+        kept |= {run.name for run in newest_first[:RUNS_KEPT]}
+        for run in newest_first:
+            if run.name not in kept:
+                shutil.rmtree(run)

@@ -1,0 +1,56 @@
+-- Pain of each patient on each scored day, by setting.
+--
+-- Grain:  one row per patient per day per setting
+-- Key:    patient_index, score_date, setting
+-- Units:  pain_nrs on the numeric rating scale, 0 to 10
+-- Scope:  patient
+-- Source: median per day before median per week, so that a burst of scores counts once; scores near
+--         surgery speak of the surgery (design choices)
+with
+
+-- Recall types are never mixed: a score after treatment answers another question.
+current_score as (
+    select
+        score.patient_index,
+        score.setting,
+        score.pain_nrs,
+        score.scored_at::date as score_date
+    from clean.pain_score as score
+    where score.recall = 'now'
+),
+
+score_day as (
+    select
+        patient_index,
+        score_date,
+        setting,
+        median(pain_nrs) as pain_nrs,
+        count(pain_nrs) as score_count,
+        count(*) - count(pain_nrs) as unknown_count
+    from current_score
+    group by all
+),
+
+-- One row per masked day, however many procedures mask it.
+masked_day as (
+    select distinct
+        day.patient_index,
+        day.score_date
+    from score_day as day
+    inner join clean.procedure as procedure
+        on
+            day.patient_index = procedure.patient_index
+            and day.score_date >= procedure.procedure_date - $surgery_before_days
+            and day.score_date <= procedure.procedure_date + $surgery_after_days
+),
+
+pain_day as (
+    select
+        day.*,
+        masked.score_date is not null as is_masked
+    from score_day as day
+    left join masked_day as masked
+        on day.patient_index = masked.patient_index and day.score_date = masked.score_date
+)
+
+from pain_day

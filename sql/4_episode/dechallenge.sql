@@ -1,0 +1,165 @@
+-- What happened to dose and pain when the dose was cut after an episode.
+--
+-- Grain:  one row per episode that is not excluded
+-- Key:    episode_id
+-- Units:  doses in MME per day, pain in NRS points
+-- Scope:  patient
+-- Source: taper after Fenton 2019 (JAMA Netw Open, PMC6902834); withdrawal pain is left out after
+--         Rieb 2016 (Pain, PMC5113230)
+with
+
+response_dose as (
+    select
+        episode.episode_id,
+        episode.patient_index,
+        episode.index_date,
+        episode.follow_up_end_date,
+        dose.mean_mme as response_mme
+    from episode.episode as episode
+    inner join episode.window_dose as dose
+        on episode.episode_id = dose.episode_id and dose.window_name = 'R'
+    where episode.excluded_reason is null
+),
+
+period as (
+    select
+        patient_index,
+        start_date,
+        end_date,
+        dose_mme,
+        lag(dose_mme) over (patient_periods) as previous_mme,
+        lag(end_date) over (patient_periods) as previous_end_date,
+        lead(start_date) over (patient_periods) as next_start_date
+    from trajectory.dose_period
+    window patient_periods as (partition by patient_index order by start_date)
+),
+
+-- A cut is a fall of the running dose, or the day after supply ends for longer than a bridged gap.
+dose_cut as (
+    select
+        patient_index,
+        start_date as cut_date,
+        dose_mme
+    from period
+    where dose_mme < previous_mme and start_date = previous_end_date + 1
+    union all by name
+    select
+        patient_index,
+        end_date + 1 as cut_date,
+        0 as dose_mme
+    from period
+    where coalesce(next_start_date - end_date - 1 > $bridge_gap_days, true)
+),
+
+-- The 5 % keep the end of an early refill's overlap from counting as a cut.
+cut_in_confirmation as (
+    select
+        response.episode_id,
+        min(dose_cut.cut_date) as first_cut_date,
+        max(dose_cut.cut_date) as last_cut_date
+    from response_dose as response
+    inner join dose_cut
+        on
+            response.patient_index = dose_cut.patient_index
+            and dose_cut.cut_date between response.index_date + $confirmation_from_day
+            and least(response.index_date + $confirmation_to_day, response.follow_up_end_date)
+            and dose_cut.dose_mme <= 0.95 * response.response_mme
+    group by all
+),
+
+-- Without a cut, the middle of the confirmation window stands in, so that a comparison exists.
+dated as (
+    select
+        response.*,
+        cut.first_cut_date is not null as has_cut,
+        coalesce(
+            cut.first_cut_date,
+            response.index_date + ($confirmation_from_day + $confirmation_to_day) // 2
+        ) as first_cut_date,
+        coalesce(
+            cut.last_cut_date,
+            response.index_date + ($confirmation_from_day + $confirmation_to_day) // 2
+        ) as last_cut_date
+    from response_dose as response
+    left join cut_in_confirmation as cut using (episode_id)
+),
+
+dose_after as (
+    select
+        dated.episode_id,
+        sum(
+            period.dose_mme * (
+                least(period.end_date, dated.last_cut_date + $taper_mean_days - 1)
+                - greatest(period.start_date, dated.last_cut_date) + 1
+            )
+        ) / $taper_mean_days as after_cut_mme
+    from dated
+    inner join trajectory.dose_period as period
+        on
+            dated.patient_index = period.patient_index
+            and period.end_date >= dated.last_cut_date
+            and period.start_date <= dated.last_cut_date + $taper_mean_days - 1
+    group by all
+),
+
+pain_week as (
+    select
+        dated.episode_id,
+        day.score_date < dated.first_cut_date as is_before,
+        date_trunc('week', day.score_date)::date as week_start_date,
+        median(day.pain_nrs) as pain_nrs
+    from dated
+    inner join trajectory.pain_day as day
+        on
+            dated.patient_index = day.patient_index
+            and day.setting = 'outpatient'
+            and not day.is_masked
+            and day.pain_nrs is not null
+            and (
+                day.score_date between dated.first_cut_date + $proximal_from_day
+                and dated.first_cut_date + $proximal_to_day
+                or day.score_date between dated.last_cut_date + $withdrawal_days
+                and dated.last_cut_date + $dechallenge_to_days
+            )
+    group by all
+),
+
+pain as (
+    select
+        episode_id,
+        avg(pain_nrs) filter (where is_before) as before_nrs,
+        avg(pain_nrs) filter (where not is_before) as after_nrs,
+        count(*) filter (where is_before) as before_week_count,
+        count(*) filter (where not is_before) as after_week_count
+    from pain_week
+    group by all
+),
+
+dechallenge as (
+    select
+        dated.episode_id,
+        dated.patient_index,
+        dated.first_cut_date,
+        dated.last_cut_date,
+        dated.response_mme,
+        coalesce(dose_after.after_cut_mme, 0) as after_cut_mme,
+        1 - coalesce(dose_after.after_cut_mme, 0) / nullif(dated.response_mme, 0) as cut_share,
+        dated.has_cut
+        and coalesce(
+            1 - coalesce(dose_after.after_cut_mme, 0) / nullif(dated.response_mme, 0)
+            >= $taper_min_cut, false
+        ) as is_taper,
+        coalesce(
+            dated.follow_up_end_date >= dated.last_cut_date + $withdrawal_days + 90, false
+        ) as is_observable,
+        pain.before_nrs,
+        pain.after_nrs,
+        coalesce(pain.before_week_count, 0) as before_week_count,
+        coalesce(pain.after_week_count, 0) as after_week_count,
+        pain.after_nrs - pain.before_nrs as change_nrs
+    from dated
+    left join dose_after using (episode_id)
+    left join pain using (episode_id)
+)
+
+from dechallenge

@@ -1,0 +1,125 @@
+-- Dose increases of each patient, each with the first requirement of an escalation that it fails.
+--
+-- Grain:  one row per patient per day on which the dose rose
+-- Key:    patient_index, increase_date
+-- Units:  doses in MME per day
+-- Scope:  patient
+-- Source: relative rise as in Hayes 2020 (Pain 161:979); absolute rise, coverage and
+--         sustained rise are design choices
+with
+
+-- The therapy run that the increase falls in tells whether therapy was long-term before it.
+step_in_run as (
+    select
+        step.*,
+        run.start_date as run_start_date,
+        run.end_date as run_end_date,
+        run.long_term_date
+    from episode.dose_step as step
+    left join trajectory.therapy_run as run
+        on
+            step.patient_index = run.patient_index
+            and step.increase_date between run.start_date and run.end_date
+),
+
+measured as (
+    select
+        *,
+        mean_after_mme / nullif(mean_before_mme, 0) as dose_ratio,
+        mean_sustained_mme / nullif(mean_before_mme, 0) as sustained_ratio,
+        mean_after_mme - mean_before_mme as rise_mme,
+        coalesce(long_term_date < increase_date, false) as is_long_term
+    from step_in_run
+),
+
+-- Only rises that are large enough are worth a look at what was dispensed around them.
+large_enough as (
+    select
+        patient_index,
+        increase_date
+    from measured
+    where dose_ratio >= $escalation_min_ratio and rise_mme >= $escalation_min_mme
+),
+
+record_near as (
+    select
+        rise.patient_index,
+        rise.increase_date,
+        record.ingredient,
+        record.release,
+        record.start_date,
+        record.end_date,
+        record.start_date < rise.increase_date as is_before,
+        record.end_date >= rise.increase_date as is_after
+    from large_enough as rise
+    inner join trajectory.record_dose as record
+        on
+            rise.patient_index = record.patient_index
+            and record.is_in_timeline
+            and record.end_date >= rise.increase_date - $rotation_days
+            and record.start_date <= rise.increase_date
+),
+
+ingredient_near as (
+    select
+        patient_index,
+        increase_date,
+        ingredient,
+        bool_or(is_before) as is_before,
+        bool_or(is_after) as is_after
+    from record_near
+    group by all
+),
+
+-- A rotation swaps one opioid for another: one stops, one that was not there begins.
+rotation as (
+    select
+        patient_index,
+        increase_date,
+        bool_or(is_before and not is_after) and bool_or(is_after and not is_before) as is_rotation
+    from ingredient_near
+    group by all
+),
+
+-- A short immediate-release course beside unchanged therapy treats something acute.
+acute_course as (
+    select
+        patient_index,
+        increase_date,
+        bool_and(
+            coalesce(release <> 'extended', true)
+            and end_date - start_date + 1 <= $acute_course_days
+        ) as is_acute_course
+    from record_near
+    where start_date = increase_date
+    group by all
+),
+
+judged as (
+    select
+        measured.*,
+        coalesce(rotation.is_rotation, false) as is_rotation,
+        coalesce(acute_course.is_acute_course, false) as is_acute_course
+    from measured
+    left join rotation using (patient_index, increase_date)
+    left join acute_course using (patient_index, increase_date)
+),
+
+escalation as (
+    select
+        * exclude (is_rotation, is_acute_course),
+        case
+            when before_lower_bound_days > 0 or after_lower_bound_days > 0 then 'dose_unknown'
+            when before_coverage < $min_coverage or after_coverage < $min_coverage
+                then 'supply_not_covered'
+            when coalesce(dose_ratio < $escalation_min_ratio, true) then 'ratio_too_small'
+            when rise_mme < $escalation_min_mme then 'rise_too_small'
+            when sustained_ratio < $escalation_min_ratio then 'not_sustained'
+            when is_rotation then 'rotation'
+            when is_acute_course then 'acute_course'
+            when not is_long_term then 'not_long_term'
+        end as failed_requirement
+    from judged
+)
+
+from escalation

@@ -1,0 +1,95 @@
+-- Pain rose beyond what was to be expected after the dose rose.
+--
+-- Grain:  one row per episode that is not excluded
+-- Key:    episode_id, rule
+-- Units:  NRS points; ratio of doses
+-- Scope:  cohort
+-- Source: Chen 2014, J Opioid Manag 10:383 (hyperalgesia gets worse with the dose, tolerance
+--         better);
+--         Hayes 2020, Pain 161:979 (escalation without benefit is common); thresholds of
+--         worsening are
+--         design choices
+with
+
+measured as (
+    select
+        episode_id,
+        not_classifiable_reason,
+        adjusted_change_nrs,
+        change_se_nrs,
+        proximal_change_nrs,
+        response_to_distal_ratio,
+        adjusted_change_nrs >= $weak_rise_nrs as is_rise,
+        adjusted_change_nrs >= $weak_se * change_se_nrs as is_beyond_weak_error,
+        adjusted_change_nrs >= $strong_se * change_se_nrs as is_beyond_strong_error,
+        adjusted_change_nrs >= $strong_rise_nrs
+        or (
+            adjusted_change_nrs >= $strong_rise_share * distal_nrs
+            and adjusted_change_nrs >= $weak_rise_nrs
+        ) as is_strong_rise,
+        proximal_change_nrs >= $proximal_fall_limit_nrs
+        and response_to_distal_ratio >= $paradox_min_dose_ratio as is_paradox
+    from episode.episode_profile
+    where excluded_reason is null
+),
+
+judged as (
+    select
+        *,
+        case
+            when not_classifiable_reason is not null then not_classifiable_reason
+            when is_rise and is_paradox and not is_beyond_weak_error
+                then 'within_measurement_error'
+        end as abstain_reason
+    from measured
+),
+
+vote as (
+    select
+        episode_id,
+        'LF01' as rule,
+        case
+            when abstain_reason is not null then 'ABSTAIN'
+            when is_rise and is_paradox then 'OIH'
+            else 'NONE'
+        end as vote,
+        case
+            when abstain_reason is not null or not (is_rise and is_paradox) then null
+            when is_strong_rise and is_beyond_strong_error then 'strong'
+            else 'weak'
+        end as strength,
+        abstain_reason,
+        [
+            {
+                'name': 'adjusted change R - B1',
+                'value': adjusted_change_nrs,
+                'threshold': $weak_rise_nrs::double,
+                'margin': adjusted_change_nrs - $weak_rise_nrs,
+                'unit': 'NRS point'
+            },
+            {
+                'name': 'change R - B0',
+                'value': proximal_change_nrs,
+                'threshold': $proximal_fall_limit_nrs::double,
+                'margin': proximal_change_nrs - $proximal_fall_limit_nrs,
+                'unit': 'NRS point'
+            },
+            {
+                'name': 'dose ratio R to B1',
+                'value': response_to_distal_ratio,
+                'threshold': $paradox_min_dose_ratio::double,
+                'margin': response_to_distal_ratio - $paradox_min_dose_ratio,
+                'unit': 'ratio'
+            },
+            {
+                'name': 'change in standard errors',
+                'value': adjusted_change_nrs / change_se_nrs,
+                'threshold': $weak_se::double,
+                'margin': adjusted_change_nrs / change_se_nrs - $weak_se,
+                'unit': 'SE'
+            }
+        ] as evidence
+    from judged
+)
+
+from vote

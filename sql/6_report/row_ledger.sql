@@ -1,0 +1,178 @@
+-- Where every row went: what entered each step, and every way it left.
+--
+-- Grain:  one row per step, source, table, outcome and reason
+-- Key:    step, source, table_name, outcome, reason
+-- Units:  rows
+-- Scope:  cohort
+-- Source: raw.delivery, raw.quarantine, clean.row_outcome, trajectory.record_dose, clean.pain_score
+with
+
+ingest as (
+    select
+        'ingest' as step,
+        source,
+        table_name,
+        'entered' as outcome,
+        '' as reason,
+        sum(delivered_rows) as row_count
+    from raw.delivery
+    group by all
+    union all
+    select
+        'ingest' as step,
+        source,
+        table_name,
+        'loaded' as outcome,
+        '' as reason,
+        sum(loaded_rows) as row_count
+    from raw.delivery
+    group by all
+    union all
+    select
+        'ingest' as step,
+        source,
+        table_name,
+        'quarantined' as outcome,
+        rule as reason,
+        count(*) as row_count
+    from raw.quarantine
+    group by all
+),
+
+mapped as (
+    select
+        source,
+        source_table as table_name,
+        outcome,
+        reason,
+        sum(row_count) as row_count
+    from clean.row_outcome
+    group by all
+),
+
+-- A delivered table that drives no mapping is only looked up in: all its rows leave that way.
+mapping as (
+    select
+        'clean' as step,
+        source,
+        table_name,
+        'entered' as outcome,
+        '' as reason,
+        sum(loaded_rows) as row_count
+    from raw.delivery
+    group by all
+    union all
+    select
+        'clean' as step,
+        source,
+        table_name,
+        outcome,
+        reason,
+        row_count
+    from mapped
+    union all
+    select
+        'clean' as step,
+        source,
+        table_name,
+        'looked_up' as outcome,
+        '' as reason,
+        sum(loaded_rows) as row_count
+    from raw.delivery
+    anti join mapped using (source, table_name)
+    group by all
+),
+
+opioid_record as (
+    select
+        source,
+        'prescription' as table_name,
+        prescription_id as record_id
+    from clean.prescription
+    union all
+    select
+        source,
+        'administration' as table_name,
+        administration_id as record_id
+    from clean.administration
+),
+
+-- A record that lost its row in the dose table is missing here, and the ledger does not add up.
+dosing as (
+    select
+        'dose' as step,
+        source,
+        table_name,
+        'entered' as outcome,
+        '' as reason,
+        count(*) as row_count
+    from opioid_record
+    group by all
+    union all
+    select
+        'dose' as step,
+        record.source,
+        record.table_name,
+        case
+            when not dose.is_in_timeline then 'not_in_timeline'
+            when dose.dose_micro_mme is null then 'dose_unknown'
+            else 'dose_known'
+        end as outcome,
+        coalesce(dose.reason, '') as reason,
+        count(*) as row_count
+    from opioid_record as record
+    inner join trajectory.record_dose as dose using (record_id)
+    group by all
+),
+
+scoring as (
+    select
+        'pain' as step,
+        source,
+        'pain_score' as table_name,
+        'entered' as outcome,
+        '' as reason,
+        count(*) as row_count
+    from clean.pain_score
+    group by all
+    union all
+    select
+        'pain' as step,
+        score.source,
+        'pain_score' as table_name,
+        case
+            when score.recall <> 'now' then 'other_recall'
+            when score.pain_nrs is null then 'score_unknown'
+            when day.is_masked then 'masked'
+            else 'score_known'
+        end as outcome,
+        coalesce(score.unknown_reason, '') as reason,
+        count(*) as row_count
+    from clean.pain_score as score
+    left join trajectory.pain_day as day
+        on
+            score.patient_index = day.patient_index
+            and score.scored_at::date = day.score_date
+            and score.setting = day.setting
+    group by all
+),
+
+row_ledger as (
+    from ingest
+    union all by name
+    from mapping
+    union all by name
+    from dosing
+    union all by name
+    from scoring
+)
+
+select
+    step,
+    source,
+    table_name,
+    outcome,
+    reason,
+    row_count::bigint as row_count
+from row_ledger
+where row_count > 0

@@ -1,0 +1,60 @@
+-- What each source delivered: rows and patients of every clean table.
+--
+-- Grain:  one row per source per kind of record
+-- Key:    source, record_kind
+-- Units:  rows and patients
+-- Scope:  cohort
+-- Source: clean tables
+with
+
+record as (
+    select
+        source,
+        patient_index,
+        'opioid ' || record_kind as record_kind
+    from clean.prescription
+    union all
+    select
+        source,
+        patient_index,
+        'opioid administration' as record_kind
+    from clean.administration
+    union all
+    select
+        source,
+        patient_index,
+        'pain score, ' || setting || case when pain_nrs is null then ', unknown' else '' end
+            as record_kind
+    from clean.pain_score
+    where recall = 'now'
+    union all
+    select
+        source,
+        patient_index,
+        'diagnosis' as record_kind
+    from clean.diagnosis
+    union all
+    select
+        source,
+        patient_index,
+        'procedure' as record_kind
+    from clean.procedure
+    union all
+    select
+        source,
+        patient_index,
+        'patient' as record_kind
+    from clean.patient
+),
+
+source_summary as (
+    select
+        source,
+        record_kind,
+        count(*) as row_count,
+        count(distinct patient_index) as patient_count
+    from record
+    group by all
+)
+
+from source_summary

@@ -1,0 +1,96 @@
+"""Fixtures that let a test draw rows as text.
+
+Types come from the data contracts; an empty cell is NULL, and so is a column that is not drawn.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pipelines import contracts, paths, sql_files, warehouse
+from pipelines.settings import Settings
+from pipelines.sources import FILLED_COLUMNS, MAPPING_COLUMNS
+
+PARAMETERS = Settings().parameters() | {"factor_set": "cdc_2022", "dose_definition": "on_therapy_days"}
+
+
+def rows_of(drawing: str) -> list[dict[str, str | None]]:
+    """Rows of a drawing: a header line, a ruler, then a line per row, cells parted by ``|``."""
+    lines = [line for line in drawing.strip().splitlines() if line.strip()]
+    header = [cell.strip() for cell in lines[0].split("|")]
+    cells = [[cell.strip() or None for cell in line.split("|")] for line in lines[2:]]
+    return [dict(zip(header, row, strict=True)) for row in cells]
+
+
+def sql_file(table: str) -> sql_files.SqlFile:
+    """The SQL file of a table: of a shared step, a source's mapping or a rule."""
+    schema, name = table.split(".")
+    if schema.startswith("clean_"):
+        return sql_files.read(paths.SQL / "2_clean" / schema.removeprefix("clean_") / f"{name}.sql")
+    if schema == "label_rules":
+        return sql_files.read(sql_files.RULES / f"{name}.sql")
+    return next(sql for sql in sql_files.tables() if sql.table == table)
+
+
+def types_of(table: str) -> dict[str, str]:
+    """Column types a SQL file's rows are given, from the contract it answers to."""
+    schema, name = table.split(".")
+    known = contracts.all_contracts()
+    if schema.startswith("clean_"):
+        kept = known[f"clean.{name}"].types.items()
+        return {column: type_ for column, type_ in kept if column not in FILLED_COLUMNS} | MAPPING_COLUMNS
+    return known["label.vote" if schema == "label_rules" else table].types
+
+
+def draw(connection: duckdb.DuckDBPyConnection, table: str, drawing: str = "") -> None:
+    """Create a table from its contract and fill it with drawn rows."""
+    columns = ", ".join(f"{name} {type_}" for name, type_ in types_of(table).items())
+    connection.execute(f"create schema if not exists {table.split('.')[0]}")
+    connection.execute(f"create or replace table {table} ({columns})")
+    for row in rows_of(drawing) if drawing.strip() else []:
+        marks = ", ".join("?" for _ in row)
+        connection.execute(f"insert into {table} ({', '.join(row)}) values ({marks})", list(row.values()))
+
+
+def select(
+    table: str, given: Mapping[str, str], settings: Mapping[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Run one SQL file over drawn tables; the connection then holds its table."""
+    sql = sql_file(table)
+    drawn = dict(given)
+    connection = duckdb.connect()
+    for name in sorted(sql.reads):
+        if name.startswith("reference.") and name not in drawn:
+            warehouse.build_reference(connection, contracts.all_contracts()[name])
+        else:
+            draw(connection, name, drawn.pop(name, ""))
+    assert not drawn, f"{table} does not read {', '.join(drawn)}"
+    draw(connection, table)
+    warehouse.insert(connection, sql, table, PARAMETERS | dict(settings or {}))
+    return connection
+
+
+@pytest.fixture
+def check_sql() -> Callable[..., None]:
+    """Build one table from given rows and compare the drawn columns with the expected rows.
+
+    Reference tables that are not drawn are the project's own.
+    """
+
+    def check(table: str, *, given: dict[str, str], then: str, settings: dict[str, Any] | None = None) -> None:
+        connection = select(table, given, settings)
+        columns = [cell.strip() for cell in then.strip().splitlines()[0].split("|")]
+        actual = connection.sql(f"select {', '.join(columns)} from {table}").pl()
+        types = ", ".join(f"{column} {types_of(table)[column]}" for column in columns)
+        connection.execute(f"create or replace table expected ({types})")
+        for row in rows_of(then):
+            marks = ", ".join("?" for _ in row)
+            connection.execute(f"insert into expected values ({marks})", list(row.values()))
+        expected: pl.DataFrame = connection.sql("from expected").pl()
+        assert_frame_equal(actual, expected, check_row_order=False)
+
+    return check

@@ -1,0 +1,114 @@
+"""What every SQL file and every contract keeps to, checked without any data."""
+
+import duckdb
+import pytest
+
+from pipelines import contracts, paths, sources, sql_files, tables
+from tests.conftest import PARAMETERS, draw, types_of
+
+CONTRACTS = contracts.all_contracts()
+SOURCES = sorted(folder.name for folder in (paths.SQL / "2_clean").iterdir() if folder.is_dir())
+MAPPINGS = [mapping for source in SOURCES for mapping in sql_files.mappings(source)]
+FILES = [*sql_files.tables(), *MAPPINGS, *sql_files.rules()]
+STEP = {path.name.split("_", 1)[1]: int(path.name[0]) for path in paths.DATA_CONTRACTS.glob("[0-9]_*")}
+
+
+def step(table: str) -> int:
+    return STEP[table.split(".")[0].split("_")[0]]
+
+
+@pytest.fixture(params=FILES, ids=lambda sql: sql.table)
+def sql(request):
+    return request.param
+
+
+def test_a_file_selects_the_columns_its_contract_promises(sql):
+    connection = duckdb.connect()
+    for table in sql.reads:
+        draw(connection, table)
+    values = {name: PARAMETERS[name] for name in sql.parameters}
+    connection.execute(f"create table built as {sql.text}", values)
+    built = {name for name, *_ in connection.execute("describe built").fetchall()}
+    promised = set(types_of(sql.table))
+    if sql in MAPPINGS:
+        assert {*sources.MAPPING_COLUMNS} <= built <= promised
+    else:
+        assert built == promised
+
+
+def test_a_file_builds_on_empty_tables_with_its_contracts_types(sql):
+    connection = duckdb.connect()
+    for table in {*sql.reads, sql.table}:
+        draw(connection, table)
+    values = {name: PARAMETERS[name] for name in sql.parameters}
+    connection.execute(f"insert into {sql.table} by name\n{sql.text}", values)
+
+
+def test_the_header_names_the_contracts_key(sql):
+    if sql in MAPPINGS:
+        assert sql.key == CONTRACTS[f"clean.{sql.table.split('.')[1]}"].key
+    else:
+        assert sql.key == CONTRACTS["label.vote" if sql in sql_files.rules() else sql.table].key
+
+
+def test_a_table_reads_only_from_its_own_or_an_earlier_step(sql):
+    assert all(step(table) <= step(sql.table) for table in sql.reads)
+
+
+def test_every_table_read_has_a_contract(sql):
+    assert sql.reads <= set(CONTRACTS)
+
+
+def test_every_parameter_is_a_setting(sql):
+    assert sql.parameters <= set(PARAMETERS)
+
+
+def test_the_scope_is_patient_or_cohort(sql):
+    assert sql.header["Scope"] in ("patient", "cohort")
+
+
+def test_up_to_the_candidate_everything_depends_on_one_patient_at_a_time(sql):
+    if step(sql.table) <= STEP["episode"]:
+        assert sql.header["Scope"] == "patient"
+
+
+def test_a_file_is_short_enough_to_be_linted(sql):
+    assert len(sql.text.encode()) < 20_000
+
+
+def test_a_raw_table_drives_at_most_one_mapping():
+    driving = [table for mapping in MAPPINGS for table in mapping.driving_tables]
+    assert len(driving) == len(set(driving))
+
+
+def test_a_mapping_reads_only_its_own_source():
+    for mapping in MAPPINGS:
+        own = mapping.table.split(".")[0].replace("clean_", "raw_")
+        assert all(table.startswith((own + ".", "reference.")) for table in mapping.reads)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=lambda contract: contract.table)
+def test_a_contract_describes_itself_and_every_column(contract):
+    assert contract.description.endswith(".")
+    assert all(column.description.endswith(".") for column in contract.columns)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=lambda contract: contract.table)
+def test_every_table_has_exactly_one_way_to_be_built(contract):
+    from_sql = contract.table in {sql.table for sql in sql_files.tables()}
+    from_csv = contract.schema_name == "reference" and not from_sql
+    filled = contract in sources.filled_contracts() or contract.table == "label.vote"
+    written_along = contract.is_raw or contract.table in tables.WRITTEN_ALONG
+    assert [from_sql, from_csv, filled, written_along, bool(contract.built_by)].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    "contract", [c for c in CONTRACTS.values() if c.schema_name == "reference"], ids=lambda contract: contract.table
+)
+def test_every_row_of_a_reference_table_is_cited(contract):
+    from pipelines import warehouse
+
+    connection = duckdb.connect()
+    assert warehouse.build_reference(connection, contract) > 0
+    [[uncited]] = connection.execute(f"select count(*) from {contract.table} where citation is null").fetchall()
+    assert uncited == 0

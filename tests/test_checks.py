@@ -1,0 +1,618 @@
+"""Contracts as checks: what passes, what fails, how many rows, and that no value of a row gets out."""
+
+import datetime
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines import checks, paths
+from pipelines.checks import duckdb_dialect
+from pipelines.contracts import Contract
+from pipelines.errors import ContractError
+
+ENDS_EARLY = {
+    "type": "unexpected_rows_expectation",
+    "unexpected_rows_query": "select * from {batch} as p where p.end_date < p.start_date",
+    "why": "A prescription does not end before it starts.",
+}
+SOUND = """
+    prescription_id | source_row | days_supply | record_kind | start_date | end_date
+    a               | 1          | 1           | dispensing  | 2020-01-01 | 2020-01-01
+    b               | 2          | 365         | order       | 2020-01-02 | 2020-01-31
+    c               | 3          |             |             | 2020-01-03 |
+"""
+
+
+def prescription(key=("prescription_id",), expectations=(ENDS_EARLY,)) -> Contract:
+    return Contract.model_validate(
+        {
+            "table": "clean.prescription",
+            "description": "Prescriptions.",
+            "key": key,
+            "columns": [
+                {"name": "prescription_id", "type": "VARCHAR", "description": "Row id."},
+                {"name": "source_row", "type": "BIGINT", "description": "Record."},
+                {"name": "days_supply", "type": "INTEGER", "description": "Days.", "minimum": 1, "maximum": 365},
+                {"name": "record_kind", "type": "VARCHAR", "description": "Kind.", "values": ["dispensing", "order"]},
+                {"name": "start_date", "type": "DATE", "description": "First day.", "required": True},
+                {"name": "end_date", "type": "DATE", "description": "Last day."},
+            ],
+            "expectations": expectations,
+        }
+    )
+
+
+@pytest.fixture
+def connection():
+    with duckdb.connect() as connection:
+        connection.execute("create schema clean")
+        yield connection
+
+
+def draw(connection: duckdb.DuckDBPyConnection, contract: Contract, drawing: str) -> None:
+    header, *rows = [[cell.strip() or None for cell in line.split("|")] for line in drawing.strip().splitlines()]
+    connection.execute(contract.ddl)
+    for row in rows:
+        row += [None] * (len(header) - len(row))
+        marks = ", ".join("?" for _ in row)
+        connection.execute(f"insert into {contract.table} ({', '.join(header)}) values ({marks})", row)
+
+
+def by_name(results: list[checks.CheckResult]) -> dict[str, checks.CheckResult]:
+    assert len({result.check for result in results}) == len(results)
+    return {result.check: result for result in results}
+
+
+def not_passed(results: list[checks.CheckResult]) -> dict[str, tuple[str, int | None]]:
+    return {result.check: (result.status, result.failing_rows) for result in results if result.status != "passed"}
+
+
+def expect(type_: str, **arguments: object) -> dict[str, object]:
+    return {"type": type_, "why": "A reason.", **arguments}
+
+
+def query(sql: str, why: str = "A reason.", **fields: object) -> dict[str, object]:
+    return expect("unexpected_rows_expectation", unexpected_rows_query=sql) | {"why": why} | fields
+
+
+# What passes and what fails
+
+
+@pytest.mark.parametrize("key", [("prescription_id",), ("record_kind", "source_row")])
+def test_a_sound_table_passes_every_check_that_its_contract_implies(connection, key):
+    contract = prescription(key)
+    draw(connection, contract, SOUND)
+    results = checks.check(connection, contract)
+    assert not_passed(results) == {}
+    assert {(result.check, result.rows, result.failing_rows) for result in results} == {
+        ("columns_match", 3, None),
+        ("key_unique", 3, 0),
+        ("days_supply_between", 3, 0),
+        ("record_kind_in_set", 3, 0),
+        ("start_date_not_null", 3, 0),
+        ("a_prescription_does_not_end_before_it_starts", 3, 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "row", "check", "failing_rows"),
+    [
+        (("prescription_id",), "a | 4 | 5 | order | 2020-01-04", "key_unique", 2),
+        (("record_kind", "source_row"), "d | 2 | 5 | order | 2020-01-04", "key_unique", 2),
+        (("prescription_id",), "d | 4 | 0 | order | 2020-01-04", "days_supply_between", 1),
+        (("prescription_id",), "d | 4 | 366 | order | 2020-01-04", "days_supply_between", 1),
+        (("prescription_id",), "d | 4 | 5 | refill | 2020-01-04", "record_kind_in_set", 1),
+        (("prescription_id",), "d | 4 | 5 | order | ", "start_date_not_null", 1),
+        (
+            ("prescription_id",),
+            "d | 4 | 5 | order | 2020-01-04 | 2020-01-03",
+            "a_prescription_does_not_end_before_it_starts",
+            1,
+        ),
+    ],
+)
+def test_a_row_that_breaks_one_rule_fails_that_check_alone(connection, key, row, check, failing_rows):
+    contract = prescription(key)
+    draw(connection, contract, SOUND + row)
+    results = checks.check(connection, contract)
+    assert not_passed(results) == {check: ("failed", failing_rows)}
+    assert by_name(results)[check].rows == 4
+    assert by_name(results)[check].failing_share == failing_rows / 4
+
+
+def test_columns_in_another_order_do_not_match(connection):
+    contract = prescription()
+    connection.execute(contract.ddl)
+    connection.execute("create or replace table clean.prescription as select end_date, * exclude (end_date) from clean.prescription")
+    assert not_passed(checks.check(connection, contract)) == {"columns_match": ("failed", None)}
+
+
+def test_an_empty_table_passes_with_no_row_looked_at(connection):
+    contract = prescription()
+    connection.execute(contract.ddl)
+    results = checks.check(connection, contract)
+    assert not_passed(results) == {}
+    assert {(result.rows, result.failing_share) for result in results} == {(0, 0.0), (0, None)}
+
+
+def test_a_share_of_rows_may_fail_where_the_contract_says_mostly_and_is_counted(connection):
+    late = expect(
+        "expect_column_values_to_be_between", column="start_date", min_value=datetime.date(2020, 1, 2), mostly=0.6
+    )
+    contract = prescription(expectations=[late])
+    draw(connection, contract, SOUND)
+    result = by_name(checks.check(connection, contract))["start_date_between"]
+    assert (result.status, result.failing_rows, result.rows) == ("passed", 1, 3)
+
+
+def test_a_condition_makes_the_rows_it_selects_the_denominator(connection):
+    orders = expect(
+        "expect_column_values_to_be_between",
+        column="source_row",
+        max_value=1,
+        row_condition="record_kind == 'order'",
+        condition_parser="great_expectations",
+    )
+    contract = prescription(expectations=[orders])
+    draw(connection, contract, SOUND)
+    result = by_name(checks.check(connection, contract))["source_row_between"]
+    assert (result.status, result.failing_rows, result.rows) == ("failed", 1, 1)
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "c", "d", "e", None]),
+        st.integers(-1, 3) | st.integers(363, 367) | st.none(),
+        st.sampled_from(["dispensing", "order", "Order", "", None]),
+        st.sampled_from(["2020-01-01", None]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows)
+def test_failing_rows_are_those_counted_one_by_one(drawn):
+    contract = prescription()
+    with duckdb.connect() as connection:
+        connection.execute("create schema clean")
+        connection.execute(contract.ddl)
+        for id_, days, kind, start in drawn:
+            connection.execute(
+                "insert into clean.prescription (prescription_id, days_supply, record_kind, start_date) "
+                "values (?, ?, ?, ?)",
+                [id_, days, kind, start],
+            )
+        found = by_name(checks.check(connection, contract))
+    ids = [id_ for id_, *_ in drawn]
+    expected = {
+        "key_unique": sum(id_ is not None and ids.count(id_) > 1 for id_ in ids),
+        "days_supply_between": sum(days is not None and not 1 <= days <= 365 for _, days, *_ in drawn),
+        "record_kind_in_set": sum(kind not in {"dispensing", "order", None} for _, _, kind, _ in drawn),
+        "start_date_not_null": sum(start is None for *_, start in drawn),
+    }
+    assert {name: found[name].failing_rows for name in expected} == expected
+    assert {name: found[name].status == "passed" for name in expected} == {
+        name: count == 0 for name, count in expected.items()
+    }
+
+
+# Queries
+
+
+def test_a_query_may_name_the_table_twice_give_it_an_alias_and_join_another_schema(connection):
+    connection.execute("create schema reference")
+    connection.execute("create table reference.code as select 'order' as kind")
+    sql = """
+        with known as (select kind from reference.code)  -- a comment
+
+        select * from {batch} as p
+        left join known on known.kind = p.record_kind
+        where known.kind is null and p.source_row <= (select max(source_row) from {batch});
+    """
+    contract = prescription(expectations=[query(sql)])
+    draw(connection, contract, SOUND)
+    assert not_passed(checks.check(connection, contract)) == {"a_reason": ("failed", 2)}
+
+
+def test_braces_colons_and_percent_signs_in_a_query_are_its_own(connection):
+    sql = (
+        "select * from {batch} where regexp_matches(prescription_id, '^[a-z]{1}$') and {'a':1}.a = 1 "
+        "and start_date::varchar like '%20%' and strftime(start_date, ' :Y%Y') = ' :Y2020'"
+    )
+    contract = prescription(expectations=[query(sql)])
+    draw(connection, contract, SOUND)
+    assert not_passed(checks.check(connection, contract)) == {"a_reason": ("failed", 3)}
+
+
+def test_a_query_that_counts_other_rows_than_the_tables_has_no_share(connection):
+    contract = prescription(expectations=[query("select * from {batch}, range(2)")])
+    draw(connection, contract, SOUND)
+    result = by_name(checks.check(connection, contract))["a_reason"]
+    assert (result.failing_rows, result.rows, result.failing_share) == (6, 3, None)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "with gone as (delete from {batch} returning *) select * from gone",
+        "select 1) as found; drop table {batch}; select * from (select 1",
+        "select 1) as found; commit; drop table {batch}; select * from (select 1",
+        "drop table {batch}",
+    ],
+)
+def test_a_query_changes_nothing(connection, sql):
+    contract = prescription(expectations=[query(sql)])
+    draw(connection, contract, SOUND)
+    assert not_passed(checks.check(connection, contract)) == {"a_reason": ("error", None)}
+    assert connection.execute("select count(*) from clean.prescription").fetchall() == [(3,)]
+
+
+def test_no_statement_that_writes_gets_through_the_dialect(connection):
+    connection.execute("create table clean.t as select 1 as x")
+    token = duckdb_dialect.warehouse.set(connection)
+    try:
+        for sql in ("drop table clean.t", "select 1; drop table clean.t", "commit"):
+            with pytest.raises(duckdb.InvalidInputException, match="exactly one select"):
+                duckdb_dialect.WarehouseDialect().connect().cursor().execute(sql)
+        with pytest.raises(duckdb.Error, match="read-only"):
+            duckdb_dialect.WarehouseDialect().connect().cursor().execute(
+                "with gone as (delete from clean.t returning *) select * from gone"
+            )
+    finally:
+        duckdb_dialect.warehouse.reset(token)
+
+
+# Errors and severity
+
+
+def test_a_check_that_cannot_be_evaluated_is_an_error_and_leaves_the_others_their_verdict(connection):
+    contract = prescription(
+        expectations=[
+            expect("expect_column_values_to_be_between", column="prescription_id", min_value=0),  # text, so a cast
+            query("select * from {batch} where prescription_id::integer > 5", "Ids are numbers."),
+            expect("expect_column_values_to_not_be_null", column="strength"),
+        ]
+    )
+    draw(connection, contract, SOUND + "d | 4 | 0 | order | 2020-01-04")
+    results = checks.check(connection, contract)
+    assert not_passed(results) == {
+        "days_supply_between": ("failed", 1),
+        "prescription_id_between": ("error", None),
+        "ids_are_numbers": ("error", None),
+        "strength_not_null": ("error", None),
+    }
+
+
+def test_what_is_critical_and_did_not_pass_blocks(connection):
+    fails, breaks = "select * from {batch}", "select prescription_id::integer from {batch} where prescription_id::integer > 0"
+    contract = prescription(
+        expectations=[
+            query("select * from {batch} where false", "Passes."),
+            query(fails, "Fails."),
+            query(breaks, "Breaks."),
+            query(fails, "Warns.", severity="warning"),
+            query(breaks, "Warns brokenly.", severity="warning"),
+        ]
+    )
+    draw(connection, contract, SOUND)
+    found = by_name(checks.check(connection, contract))
+    assert {name for name, result in found.items() if result.blocks} == {"fails", "breaks"}
+    assert (found["warns"].status, found["warns"].severity) == ("failed", "warning")
+    assert (found["warns_brokenly"].status, found["warns_brokenly"].severity) == ("error", "warning")
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        expect("expect_column_values_to_be_nice", column="days_supply"),
+        expect("expect_column_values_to_be_between", column="days_supply", smallest=1),
+        expect("unexpected_rows_expectation", query="select 1"),
+    ],
+)
+def test_an_expectation_that_great_expectations_does_not_know_is_the_contracts_fault(connection, unknown):
+    contract = prescription(expectations=[unknown])
+    connection.execute(contract.ddl)
+    with pytest.raises(ContractError, match=r"^clean\.prescription: check \w+ is no \w+ that .+ knows\. Correct "):
+        checks.check(connection, contract)
+
+
+# Names
+
+
+def test_names_follow_the_checks_and_are_numbered_where_two_are_alike(connection):
+    again = expect("expect_column_values_to_be_between", column="days_supply", max_value=90)
+    longer = expect("expect_compound_columns_to_be_unique", column_list=["source_row", "record_kind"])
+    contract = prescription(
+        expectations=[
+            again,
+            ENDS_EARLY,
+            longer,
+            expect("expect_table_row_count_to_be_between", min_value=1),
+            query("select * from {batch} where false", "A dose of 0 mg/day (or less) is no dose at all, ever."),
+        ]
+    )
+    names = checks.check_names(contract)
+    assert names == [
+        "columns_match",
+        "key_unique",
+        "days_supply_between",
+        "record_kind_in_set",
+        "start_date_not_null",
+        "days_supply_between_2",
+        "a_prescription_does_not_end_before_it_starts",
+        "source_row_record_kind_compound_columns_unique",
+        "row_count_between",
+        "a_dose_of_0_mg_day_or_less",
+    ]
+    draw(connection, contract, SOUND)
+    assert [result.check for result in checks.check(connection, contract)] == names
+
+
+# No value of a row gets out
+
+CANARY = {"text": "Zaphod", "integer": 770123450, "double": 88012.625, "day": datetime.date(1903, 7, 9)}
+CANARIES = re.compile(r"Zaphod|zaphod|770[,.]?123[,.]?450|88[,.]?012\.6|1903-07-0?9|1903, 7, 9|09/07/1903")
+
+LEAKY = Contract.model_validate(
+    {
+        "table": "clean.leaky",
+        "description": "Every cell is a canary.",
+        "key": ["text"],
+        "columns": [
+            {"name": "text", "type": "VARCHAR", "description": "Text.", "values": ["oral"]},
+            {"name": "integer", "type": "BIGINT", "description": "Whole number.", "minimum": 0, "maximum": 9},
+            {"name": "double", "type": "DOUBLE", "description": "Number.", "maximum": 9},
+            {"name": "day", "type": "DATE", "description": "Day."},
+        ],
+        "expectations": [
+            expect("expect_column_values_to_be_between", column="day", min_value=datetime.date(2000, 1, 1)),
+            expect("expect_column_values_to_be_between", column="text", min_value=0),
+            expect("expect_column_values_to_be_between", column="integer", max_value=9, mostly=0.0),
+            expect("expect_column_max_to_be_between", column="double", max_value=9),
+            expect("expect_column_min_to_be_between", column="day", min_value=datetime.date(2000, 1, 1)),
+            expect("expect_column_sum_to_be_between", column="integer", max_value=9),
+            expect("expect_column_distinct_values_to_be_in_set", column="text", value_set=["oral"]),
+            expect("expect_column_most_common_value_to_be_in_set", column="integer", value_set=[1]),
+            expect("expect_column_pair_values_to_be_equal", column_A="integer", column_B="double"),
+            expect("expect_compound_columns_to_be_unique", column_list=["text", "day"]),
+            query("select * from {batch}", "Fails."),
+            query("select * from {batch} where text::integer > 0", "Breaks."),
+            query("select * from {batch} where error(text || integer || double || day) is null", "Quotes.", severity="warning"),
+        ],
+    }
+)
+
+
+@pytest.fixture
+def leaky(connection):
+    connection.execute(LEAKY.ddl)
+    connection.executemany("insert into clean.leaky values (?, ?, ?, ?)", [list(CANARY.values())] * 3)
+    return connection
+
+
+def test_no_value_of_a_failing_row_is_in_results_data_docs_logs_or_output(leaky, tmp_path, caplog, capfd):
+    with pytest.raises(duckdb.Error, match="Zaphod"):  # the error that a check must not repeat
+        leaky.execute("select * from clean.leaky where text::integer > 0")
+    caplog.set_level(logging.DEBUG)
+    results = checks.check(leaky, LEAKY)
+    statuses = {result.check: result.status for result in results}
+    assert statuses.pop("columns_match") == "passed" and statuses.pop("integer_between_2") == "passed"
+    assert {name for name, status in statuses.items() if status == "error"} == {"text_between", "breaks", "quotes"}
+    assert set(statuses.values()) == {"failed", "error"}
+    checks.data_docs(results, tmp_path / "quality", "A failed run", {"Study": "demo"})
+
+    written = {path.name: path.read_text() for path in (tmp_path / "quality").rglob("*") if path.is_file()}
+    assert written.keys() == {"index.html", "clean.leaky.html"}
+    said = capfd.readouterr()
+    everything = {
+        **written,
+        "results": "\n".join(result.model_dump_json() + repr(result) for result in results),
+        "log": "\n".join(f"{record.getMessage()} {record.exc_text}" for record in caplog.records),
+        "output": said.out + said.err,
+    }
+    assert {where: CANARIES.findall(text) for where, text in everything.items()} == dict.fromkeys(everything, [])
+
+
+def test_the_leak_test_would_know_its_canaries(leaky):
+    [row] = leaky.execute("select distinct text, integer, double, day from clean.leaky").fetchall()
+    assert all(CANARIES.search(shown) for value in row for shown in (str(value), repr(value)))
+    assert all(CANARIES.search(f"{value:,}") for value in row[1:3])
+
+
+def test_failing_rows_are_counted_in_the_warehouse_not_fetched(connection, monkeypatch):
+    fetched = []
+
+    class Recording(duckdb_dialect._Cursor):
+        def fetchmany(self, size=None):
+            fetched.extend(found := super().fetchmany(size))
+            return found
+
+        def fetchall(self):
+            fetched.extend(found := self.__getattr__("fetchall")())
+            return found
+
+        def fetchone(self):
+            fetched.append(found := self.__getattr__("fetchone")())
+            return found
+
+    contract = prescription(expectations=[ENDS_EARLY, query("select * from {batch}")])
+    connection.execute(contract.ddl)
+    connection.execute(
+        "insert into clean.prescription select 'ZZZ', i, 400, 'YYY', null, null from range(50000) as r (i)"
+    )
+    monkeypatch.setattr(duckdb_dialect, "_Cursor", Recording)
+    found = not_passed(checks.check(connection, contract))
+    assert {count for _, count in found.values()} == {50000}
+    assert fetched
+    assert not [row for row in fetched if row and {"ZZZ", "YYY"} & set(row)]
+
+
+# The pipeline's connection
+
+
+def test_checks_leave_the_warehouse_free_to_close_and_its_unread_result_readable(tmp_path):
+    contract = prescription()
+    connection = duckdb.connect(tmp_path / "warehouse.duckdb")
+    connection.execute("create schema clean")
+    draw(connection, contract, SOUND)
+    connection.execute("select * from range(3)")
+    checks.check(connection, contract)
+    assert connection.fetchall() == [(0,), (1,), (2,)]
+    connection.close()
+    # Another configuration is refused while any cursor still holds the file.
+    with duckdb.connect(tmp_path / "warehouse.duckdb", read_only=True) as reader:
+        assert reader.execute("select count(*) from clean.prescription").fetchall() == [(3,)]
+
+
+def test_one_process_checks_one_warehouse_after_another():
+    contract, found = prescription(), []
+    for drawing in (SOUND, SOUND + "d | 4 | 0 | order | 2020-01-04"):
+        with duckdb.connect() as connection:
+            connection.execute("create schema clean")
+            draw(connection, contract, drawing)
+            found.append(not_passed(checks.check(connection, contract)))
+    assert found == [{}, {"days_supply_between": ("failed", 1)}]
+
+
+SILENT_AND_OFFLINE = """
+import socket, sys
+from pathlib import Path
+import duckdb
+from pipelines import checks
+from pipelines.contracts import Contract
+
+late = {"great_expectations", "sqlalchemy", "duckdb_engine", "pandas"}
+assert not late & set(sys.modules), late & set(sys.modules)
+
+def refuse(*args, **kwargs):
+    print("network")
+    raise OSError("no network")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+contract = Contract.model_validate({
+    "table": "main.t", "description": "", "key": ["x"],
+    "columns": [{"name": "x", "type": "VARCHAR", "description": "", "required": True}],
+    "expectations": [{"type": "unexpected_rows_expectation", "why": "Breaks.",
+                      "unexpected_rows_query": "select * from {batch} where x::integer > 0"}],
+})
+with duckdb.connect() as connection:
+    connection.execute("create table main.t as select 'Zaphod' as x")
+    results = checks.check(connection, contract)
+assert [result.status for result in results] == ["passed", "passed", "passed", "error"]
+checks.data_docs(results, Path(sys.argv[1]), "A run", {})
+"""
+
+
+def test_great_expectations_loads_late_stays_silent_and_offline_and_leaves_spark_alone(tmp_path):
+    spark = tmp_path / "modules" / "pyspark"
+    spark.mkdir(parents=True)
+    (spark / "__init__.py").write_text("import os; os._exit(42)")
+    ran = subprocess.run(
+        [sys.executable, "-c", SILENT_AND_OFFLINE, str(tmp_path / "quality")],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": f"{paths.ROOT}:{spark.parent}", "PATH": "", "HOME": str(tmp_path)},
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert (tmp_path / "quality" / "index.html").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name not in {"modules", "quality"}] == []
+
+
+# Data Docs
+
+
+def result(**fields: object) -> checks.CheckResult:
+    fixed = {
+        "table": "clean.prescription",
+        "check": "days_supply_between",
+        "expectation": "expect_column_values_to_be_between",
+        "arguments": {"column": "days_supply", "min_value": 1, "max_value": 365},
+        "column": "days_supply",
+        "severity": "critical",
+        "why": "A prescription covers a year at most.",
+        "status": "failed",
+        "rows": 12345,
+        "failing_rows": 678,
+    }
+    return checks.CheckResult.model_validate(fixed | fields)
+
+
+def text_of(page: Path) -> str:
+    """What a reader sees: the page without style and tags, each run of blanks as one."""
+    body = re.sub(r"<style>.*?</style>", "", page.read_text(), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", body))
+
+
+def test_data_docs_show_each_check_with_its_counts_and_reason(tmp_path):
+    index = checks.data_docs([result()], tmp_path / "deep" / "quality", "Demo study", {"Study": "demo", "Code": "abc"})
+    assert index == tmp_path / "deep" / "quality" / "index.html"
+    page = text_of(index.parent / "clean.prescription.html")
+    for shown in ("Demo study", "Study demo", "Code abc", "12,345", "678", "5.492% unexpected", "critical"):
+        assert shown in page
+    assert "days_supply values must be greater than or equal to 1 and less than or equal to 365." in page
+    assert "A prescription covers a year at most." in page
+
+
+def test_the_front_page_lists_what_did_not_pass_critical_first_and_every_table(tmp_path):
+    results = [
+        result(table="raw.a", check="fine", status="passed", failing_rows=0),
+        result(table="raw.b", check="doubtful", severity="warning"),
+        result(table="raw.b", check="broken", status="error", failing_rows=None),
+        result(table="raw.c", check="bad", failing_rows=1),
+    ]
+    page = text_of(checks.data_docs(results, tmp_path, "Demo study", {}))
+    assert re.search(r"4 checks 1 passed 2 critical not passed 1 warnings", page)
+    not_passed_part, tables = page.split("Tables, in the order they were checked")
+    assert re.findall(r"(raw\.\w) (\w+) (failed|warning|not evaluated)", not_passed_part) == [
+        ("raw.b", "broken", "not evaluated"),
+        ("raw.c", "bad", "failed"),
+        ("raw.b", "doubtful", "warning"),
+    ]
+    assert re.findall(r"(raw\.\w) (\w+)", tables) == [("raw.a", "passed"), ("raw.b", "failed"), ("raw.c", "failed")]
+
+
+def test_a_run_that_checked_nothing_still_has_its_data_docs(tmp_path):
+    page = text_of(checks.data_docs([], tmp_path, "Demo study", {"Study": "demo"}))
+    assert "The run ended before a table was checked." in page
+    assert "Every check passed" not in page
+    assert "Every check passed." in text_of(
+        checks.data_docs([result(status="passed", failing_rows=0)], tmp_path, "Demo study", {})
+    )
+
+
+def test_data_docs_need_no_network_and_lead_only_to_one_another(tmp_path):
+    results = [result(), result(status="error", failing_rows=None), result(table="raw.x", status="passed")]
+    checks.data_docs(results, tmp_path, "Demo study", {})
+    pages = sorted(path.name for path in tmp_path.iterdir())
+    assert pages == ["clean.prescription.html", "index.html", "raw.x.html"]
+    for name in pages:
+        page = (tmp_path / name).read_text()
+        assert not re.search(r"//|<script|<link|<img|<iframe|src=|url\(|@import", page), name
+        assert set(re.findall(r'href="([^"]*)"', page)) <= {*pages}, name
+
+
+def test_what_a_contract_says_is_text_on_a_page_not_markup(tmp_path):
+    bad = "<img src=x> & <script>"
+    results = [
+        result(why=bad, arguments={"column": "days_supply", "max_value": bad}),
+        result(
+            check="query",
+            why=bad,
+            expectation="unexpected_rows_expectation",
+            arguments={"unexpected_rows_query": f"select '{bad} $column $$' from {{batch}}"},
+        ),
+    ]
+    checks.data_docs(results, tmp_path, bad, {bad: bad})
+    for page in tmp_path.iterdir():
+        assert not re.search(r"<img|<script", page.read_text()), page.name
+    assert "select '&lt;img src=x&gt; &amp; &lt;script&gt; $column $$' from {batch}" in (
+        tmp_path / "clean.prescription.html"
+    ).read_text()
