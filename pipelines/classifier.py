@@ -8,6 +8,7 @@ point lower had the dose been held?
 import json
 import math
 import shutil
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from typing import Any
 import joblib
 import numpy as np
 import polars as pl
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import SplineTransformer, StandardScaler
 
 from pipelines import paths, simulator, tables, warehouse
 from pipelines.study import Source, Study
@@ -44,24 +46,29 @@ Metrics = list[dict[str, Any]]
 def build_score(connection: Connection, study: Study) -> pl.DataFrame:
     """Score every episode that can be judged; grain: one row per episode of ``episode.feature``."""
     feature = connection.sql("from episode.feature order by episode_id").pl()
-    model = trained(study)
-    probability = model["classifier"].predict_proba(_matrix(feature))[:, 1] if len(feature) else np.empty(0)
-    return pl.DataFrame(
-        {
-            "episode_id": feature["episode_id"],
-            "oih_probability": pl.Series(probability, dtype=pl.Float64),
-            "model_fingerprint": pl.Series([model["fingerprint"]] * len(feature), dtype=pl.String),
-        }
+    if feature.is_empty():  # nothing to score, so nothing to train for
+        return pl.DataFrame(
+            schema={"episode_id": pl.String, "oih_probability": pl.Float64, "model_fingerprint": pl.String}
+        )
+    trained_model = trained(study)
+    return feature.select(
+        "episode_id",
+        oih_probability=pl.Series(trained_model["model"].probability(_matrix(feature))),
+        model_fingerprint=pl.lit(trained_model["fingerprint"]),
     )
 
 
 def build_model_metric(connection: Connection, study: Study) -> pl.DataFrame:
     """Metrics against simulated truth: of the training world always, of the study where it has a truth folder."""
+    schema = dict.fromkeys(["value", "lower", "upper"], pl.Float64)
+    schema = {"metric": pl.String} | schema | dict.fromkeys(["evaluated_on", "meaning"], pl.String)
+    if warehouse.count(connection, "label.score") == 0:
+        return pl.DataFrame(schema=schema)
     metrics = trained(study)["metrics"]
     scored = _scored_truth(connection, study)
-    if scored is not None and scored[TARGET].n_unique() == 2:
-        metrics = metrics + _metrics(scored, SIMULATED)
-    return pl.DataFrame(metrics, schema=["metric", "value", "lower", "upper", "evaluated_on", "meaning"], orient="row")
+    if scored is not None:
+        metrics = metrics + _metrics(scored.with_columns(weight=1.0), SIMULATED)
+    return pl.DataFrame(metrics, schema=schema)
 
 
 def build_reliability(connection: Connection, study: Study) -> pl.DataFrame:
@@ -107,65 +114,92 @@ def _fingerprint(study: Study) -> str:
 
 
 def _train(study: Study, folder: Path) -> dict[str, Any]:
-    world = simulator.simulate(study.training.patient_count, study.training.seed, simulator.World(randomise=True))
-    simulator.write(world, folder)
-    feature, target = _featured(study, folder)
+    """Train on a world rich in hyperalgesia, weighted back to the share that the study assumes.
+
+    True cases are rare, so a world with the assumed share would teach little for its size.
+    """
+    training = study.training
+    world = simulator.World(randomise=True, prevalence=training.simulated_prevalence)
+    simulator.write(simulator.simulate(training.patient_count, training.seed, world), folder)
+    labelled = _labelled_world(study, folder)
     shutil.rmtree(folder)
-    labelled = _labelled(feature, target)
-    matrix, truth, patient = _matrix(labelled), labelled[TARGET].to_numpy(), labelled["patient_index"].to_numpy()
-    splits = list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(matrix, truth, patient))
+    matrix, truth = _matrix(labelled), labelled[TARGET].to_numpy()
+    weight, patient = labelled["weight"].to_numpy(), labelled["patient_index"].to_numpy()
     out_of_fold = np.empty(len(truth))
-    for learn, judge in splits:
-        inner = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=1)
-        inner_splits = list(inner.split(matrix[learn], truth[learn], patient[learn]))
-        fold = _calibrated(inner_splits).fit(matrix[learn], truth[learn])
-        out_of_fold[judge] = fold.predict_proba(matrix[judge])[:, 1]
-    scored = labelled.select("patient_index", TARGET).with_columns(oih_probability=pl.Series(out_of_fold))
+    for learn, judge in _patient_splits(matrix, truth, patient):
+        fold = Model.fit(matrix[learn], truth[learn], weight[learn], patient[learn])
+        out_of_fold[judge] = fold.probability(matrix[judge])
+    scored = labelled.select("patient_index", TARGET, "weight").with_columns(oih_probability=pl.Series(out_of_fold))
     return {
-        "classifier": _calibrated(splits).fit(matrix, truth),
+        "model": Model.fit(matrix, truth, weight, patient),
         "metrics": _metrics(scored, CROSS_VALIDATED),
     }
 
 
-def _calibrated(splits: list[tuple[Any, Any]]) -> CalibratedClassifierCV:
-    """Small boosted trees, calibrated on folds that keep a patient together.
+@dataclass(frozen=True)
+class Model:
+    """L2 logistic regression on smooth terms of pre-specified features, and the sigmoid that calibrates it.
 
-    ``early_stopping`` stays off: its inner split would part the episodes of one patient.
+    True cases are too few for more: boosted trees did worse in the same folds (CHANGELOG.md has the figures). The
+    sigmoid is fitted on scores of patients that the regression did not see, with the weights of the assumed
+    prevalence; ``CalibratedClassifierCV`` smooths its targets by unweighted counts, which doubled the probabilities.
     """
-    trees = HistGradientBoostingClassifier(
-        max_leaf_nodes=8,
-        min_samples_leaf=40,
-        learning_rate=0.05,
-        max_iter=150,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=0,
-    )
-    return CalibratedClassifierCV(trees, method="sigmoid", cv=splits)
+
+    regression: Pipeline
+    sigmoid: LogisticRegression
+
+    @classmethod
+    def fit(cls, matrix: np.ndarray, truth: np.ndarray, weight: np.ndarray, patient: np.ndarray) -> "Model":
+        regression = make_pipeline(
+            SimpleImputer(strategy="median", keep_empty_features=True),
+            SplineTransformer(n_knots=4, degree=2),
+            StandardScaler(),
+            LogisticRegression(C=0.03, max_iter=1000),
+        )
+        splits = _patient_splits(matrix, truth, patient)
+        unseen = cross_val_predict(regression, matrix, truth, cv=splits, method="decision_function")
+        sigmoid = LogisticRegression(C=math.inf).fit(unseen.reshape(-1, 1), truth, sample_weight=weight)
+        return cls(regression.fit(matrix, truth), sigmoid)
+
+    def probability(self, matrix: np.ndarray) -> np.ndarray:
+        """Probability of each row of the matrix that pain rose because the dose rose."""
+        return self.sigmoid.predict_proba(self.regression.decision_function(matrix).reshape(-1, 1))[:, 1]
 
 
-def _featured(study: Study, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Run the world through the steps up to the features; give the features and the truth of its escalations."""
+def _patient_splits(matrix: np.ndarray, truth: np.ndarray, patient: np.ndarray) -> list[tuple[Any, Any]]:
+    """Folds that keep the episodes of a patient together."""
+    return list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(matrix, truth, patient))
+
+
+def _labelled_world(study: Study, folder: Path) -> pl.DataFrame:
+    """Run a world through the steps up to the features; give features, truth and weight of each episode."""
     world = study.model_copy(
-        update={"sources": {"simulated": Source(folder=folder / "extract")}, "output": folder, "truth": folder / "truth"}
+        update={
+            "sources": {"simulated": Source(folder=folder / "extract")},
+            "output": folder,
+            "truth": folder / "truth",
+        }
     )
     with warehouse.opened(folder / "warehouse.duckdb", [folder / "extract"], study.memory_limit) as connection:
         for table in tables.of(world):
             if table.step in TRAINING_STEPS:
                 table.build(connection, world)
-        feature = connection.sql("from episode.feature order by episode_id").pl()
-        return feature, _truth(connection, world.truth)
+        labelled = _labelled(connection.sql("from episode.feature").pl(), _truth(connection, folder / "truth"))
+    drawn, assumed = study.training.simulated_prevalence, study.training.assumed_prevalence
+    is_oih = pl.col("true_class") == "oih"
+    weight = pl.when(is_oih).then(assumed / drawn).otherwise((1 - assumed) / (1 - drawn))
+    return labelled.with_columns(weight=weight).drop("true_class")
 
 
 def _truth(connection: Connection, folder: Path) -> pl.DataFrame:
-    """Truth of every simulated escalation by patient and index date."""
-    truth = pl.read_csv(folder / "escalation.csv", try_parse_dates=True).with_columns(
-        patient_id=pl.lit("simulated:") + pl.col("patient_id")
-    )
+    """Truth of every episode whose index date is an escalation of the simulator; grain: episode."""
+    patient = pl.read_csv(folder / "patient.csv", columns=["patient_id", "true_class"])
+    truth = pl.read_csv(folder / "escalation.csv", try_parse_dates=True).join(patient, on="patient_id")
+    truth = truth.with_columns(patient_id=pl.lit("simulated:") + pl.col("patient_id"))
     episode = connection.sql(
         "select episode_id, patient_id, index_date from episode.episode left join clean.patient using (patient_index)"
     ).pl()
-    return episode.join(truth, on=["patient_id", "index_date"]).select("episode_id", TARGET)
+    return episode.join(truth, on=["patient_id", "index_date"]).select("episode_id", TARGET, "true_class")
 
 
 def _labelled(feature: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
@@ -182,64 +216,88 @@ def _scored_truth(connection: Connection, study: Study) -> pl.DataFrame | None:
     score = connection.sql(
         "select episode_id, patient_index, oih_probability from label.score join episode.episode using (episode_id)"
     ).pl()
-    return _labelled(score, _truth(connection, study.truth))
+    return _labelled(score, _truth(connection, study.truth)).drop("true_class")
 
 
 def _matrix(feature: pl.DataFrame) -> np.ndarray:
-    return feature.drop("episode_id", "patient_index", TARGET, strict=False).cast(pl.Float64).to_numpy()
+    known = ("episode_id", "patient_index", TARGET, "weight")
+    return feature.select(sorted(set(feature.columns) - set(known))).cast(pl.Float64).to_numpy()
 
 
 def _metrics(scored: pl.DataFrame, evaluated_on: str) -> Metrics:
-    """Discrimination and calibration with 95 % intervals from resampling patients."""
-    truth, score = scored[TARGET].to_numpy(), scored["oih_probability"].to_numpy()
+    """Discrimination and calibration with 95 % intervals from resampling patients.
+
+    Args:
+        scored: patient_index, y_escalation, oih_probability and weight of each episode.
+    """
+    truth, score, weight = (scored[name].to_numpy() for name in (TARGET, "oih_probability", "weight"))
+    counts = [
+        _metric("episodes", len(truth), evaluated_on, "Episodes whose truth is known"),
+        _metric("true_cases", truth.sum(), evaluated_on, "Of these, pain rose because the dose rose"),
+    ]
+    if len(np.unique(truth)) < 2:  # nothing to tell apart
+        return counts
     patients, position = np.unique(scored["patient_index"].to_numpy(), return_inverse=True)
     rng = np.random.default_rng(0)
-    measures = {
-        "auroc": (roc_auc_score, "Share of pairs that the score puts in the right order"),
-        "average_precision": (average_precision_score, "Area under precision and recall; chance gives the prevalence"),
-        "brier_score": (brier_score_loss, "Mean squared error of the probability"),
-        "observed_to_expected": (_observed_to_expected, "True cases over the sum of probabilities; 1 is calibrated"),
-        "calibration_slope": (_calibration_slope, "Slope of truth on the logit of the score; 1 is calibrated"),
-        "ppv_at_half_sensitivity": (_ppv_at_half_sensitivity, "Share of true cases among the flagged, half found"),
-        "prevalence": (lambda truth, score: truth.mean(), "Share of true cases among the episodes"),
-    }
-    resamples = []
-    for _ in range(RESAMPLES):
-        weight = np.bincount(rng.integers(len(patients), size=len(patients)), minlength=len(patients))[position]
-        rows = np.repeat(np.arange(len(truth)), weight)
-        if len(np.unique(truth[rows])) == 2:
-            resamples.append(rows)
-    found: Metrics = []
-    for name, (measure, meaning) in measures.items():
-        lower, upper = np.quantile([measure(truth[rows], score[rows]) for rows in resamples], [0.025, 0.975])
-        found.append(_metric(name, measure(truth, score), lower, upper, evaluated_on, meaning))
-    found.append(_metric("episodes", len(truth), None, None, evaluated_on, "Episodes with known truth"))
-    found.append(_metric("true_cases", int(truth.sum()), None, None, evaluated_on, "Of these, true cases"))
-    return found
+    draws = (
+        np.bincount(rng.integers(len(patients), size=len(patients)), minlength=len(patients)) for _ in range(RESAMPLES)
+    )
+    weights = [weight * draw[position] for draw in draws]
+    resamples = [resampled for resampled in weights if len(np.unique(truth[resampled > 0])) == 2]
+    found = []
+    for name, (measure, meaning) in MEASURES.items():
+        spread = [measure(truth, score, resampled) for resampled in resamples]
+        lower, upper = np.quantile(spread, [0.025, 0.975])
+        found.append(_metric(name, measure(truth, score, weight), evaluated_on, meaning, lower, upper))
+    return found + counts
 
 
-def _metric(name: str, value: float, lower: float | None, upper: float | None, on: str, meaning: str) -> dict[str, Any]:
-    return {
-        "metric": name,
-        "value": float(value),
-        "lower": None if lower is None else float(lower),
-        "upper": None if upper is None else float(upper),
-        "evaluated_on": on,
-        "meaning": meaning,
-    }
+def _metric(
+    name: str, value: float, on: str, meaning: str, lower: float | None = None, upper: float | None = None
+) -> dict[str, Any]:
+    limits = {"lower": None if lower is None else float(lower), "upper": None if upper is None else float(upper)}
+    return {"metric": name, "value": float(value), **limits, "evaluated_on": on, "meaning": meaning}
 
 
-def _observed_to_expected(truth: np.ndarray, score: np.ndarray) -> float:
-    return truth.sum() / score.sum()
+def _auroc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+    return roc_auc_score(truth, score, sample_weight=weight)
 
 
-def _calibration_slope(truth: np.ndarray, score: np.ndarray) -> float:
-    logit = np.log(np.clip(score, 1e-6, 1 - 1e-6) / np.clip(1 - score, 1e-6, 1))
-    return LogisticRegression(C=math.inf).fit(logit.reshape(-1, 1), truth).coef_[0, 0]
+def _average_precision(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+    return average_precision_score(truth, score, sample_weight=weight)
 
 
-def _ppv_at_half_sensitivity(truth: np.ndarray, score: np.ndarray) -> float:
+def _brier_score(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+    return brier_score_loss(truth, score, sample_weight=weight)
+
+
+def _prevalence(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+    return float(np.average(truth, weights=weight))
+
+
+def _observed_to_expected(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+    return float((weight * truth).sum() / (weight * score).sum())
+
+
+def _calibration_slope(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+    clipped = np.clip(score, 1e-6, 1 - 1e-6)
+    logit = np.log(clipped / (1 - clipped)).reshape(-1, 1)
+    return float(LogisticRegression(C=math.inf).fit(logit, truth, sample_weight=weight).coef_[0, 0])
+
+
+def _ppv_at_half_sensitivity(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
     order = np.argsort(-score, kind="stable")
-    found = np.cumsum(truth[order])
-    flagged = int(np.searchsorted(found, math.ceil(found[-1] / 2))) + 1
-    return found[flagged - 1] / flagged
+    found, flagged = np.cumsum((weight * truth)[order]), np.cumsum(weight[order])
+    half = int(np.searchsorted(found, found[-1] / 2))
+    return float(found[half] / flagged[half])
+
+
+MEASURES = {
+    "auroc": (_auroc, "Share of pairs of a true case and another that the score puts in the right order"),
+    "average_precision": (_average_precision, "Area under precision and recall; chance gives the prevalence"),
+    "prevalence": (_prevalence, "Share of true cases among the episodes"),
+    "ppv_at_half_sensitivity": (_ppv_at_half_sensitivity, "Share of true cases among the flagged, once half are found"),
+    "brier_score": (_brier_score, "Mean squared error of the probability"),
+    "observed_to_expected": (_observed_to_expected, "True cases over the sum of probabilities; 1 is calibrated"),
+    "calibration_slope": (_calibration_slope, "Slope of the truth on the logit of the score; 1 is calibrated"),
+}

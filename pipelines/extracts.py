@@ -16,6 +16,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
@@ -52,7 +53,7 @@ PATTERNS = {
 }
 
 BLOCK_BYTES = 1 << 20
-LINE_LIMIT_BYTES = 1 << 21  # DuckDB's own limit, raised where a delivered record is longer
+LINE_LIMIT_BYTES = 1 << 21  # DuckDB's own limit, raised where a record is longer
 RECORD_LIMIT_LINES = 100  # beyond this an open quote is a slip, not a field of several lines
 
 # A field as RFC 4180 writes it; and as it is understood too: blanks around its quotes, quotes in plain text.
@@ -204,7 +205,9 @@ def _read_parquet(file: _File) -> _Delivery:
             for column in file.contract.columns
         )
         file.connection.execute(f"create temp table {file.table} as select {columns} from {rows}")
-    except (duckdb.InvalidInputException, duckdb.IOException):
+    except (duckdb.OutOfMemoryException, duckdb.PermissionException):
+        raise
+    except duckdb.Error:  # damage shows as any kind of error
         raise ExtractError(f"{file.where}: is damaged, or is not Parquet. Deliver it again.") from None
     return _Delivery(file, delivered, count(file.connection, file.table))
 
@@ -225,41 +228,39 @@ def _read_csv(file: _File) -> _Delivery:
     return _read_by_line(file, text, delivered)
 
 
-def _read_records(
-    file: _File,
-    path: Path,
-    delivered: list[str],
-    is_split: bool = False,
-    line_limit_bytes: int = LINE_LIMIT_BYTES,
-) -> int:
+def _read_records(file: _File, path: Path, delivered: list[str], line_limit_bytes: int | None = None) -> int:
     """Read the declared columns, by the place the header gives them, and count the records.
 
     Args:
-        path: The file as delivered, or its records with their numbers in place of the header.
+        path: The file as delivered, or the records it was split into.
+        line_limit_bytes: Given with split records, which have a number each but no header.
     """
-    numbers = ["source_row"] if is_split else []
     places = [f"c{place}" for place in range(len(delivered))]
-    declared = [
-        f"c{delivered.index(_delivered_as(column))} as {_name(column.name)}"
-        for column in file.contract.columns
-    ]
-    rows = _csv(path, numbers + places, 0 if is_split else 1, line_limit_bytes)
-    file.connection.execute(
-        f"create or replace temp table {file.table} as select {', '.join(numbers + declared)} from {rows}"
-    )
+    columns = [f"c{delivered.index(_delivered_as(column))} as {_name(column.name)}" for column in file.contract.columns]
+    if line_limit_bytes is None:
+        rows = _csv(path, places, "skip = 1")
+    else:
+        rows = _csv(path, ["source_row", *places], _split_options(line_limit_bytes))
+        columns.append("source_row")
+    file.connection.execute(f"create or replace temp table {file.table} as select {', '.join(columns)} from {rows}")
     return count(file.connection, file.table)
 
 
-def _csv(path: Path, columns: list[str], skip: int, line_limit_bytes: int) -> str:
-    """SQL that reads a CSV file as text and leaves DuckDB nothing to guess."""
+def _csv(path: Path, columns: list[str], options: str) -> str:
+    """SQL that reads a CSV file as text and leaves DuckDB nothing to guess but how its lines end."""
     types = ", ".join(f"{name}: '{'BIGINT' if name == 'source_row' else 'VARCHAR'}'" for name in columns)
     compression = "gzip" if _is_gzip(path) else "none"
     return (
-        f"read_csv({_text(str(path))}, columns = {{{types}}}, compression = '{compression}', skip = {skip}, "
-        f"max_line_size = {line_limit_bytes}, delim = ',', quote = '\"', escape = '\"', comment = '', "
-        "nullstr = '', header = false, auto_detect = false, strict_mode = true, null_padding = false, "
-        "ignore_errors = false, hive_partitioning = false)"
+        f"read_csv({_text(str(path))}, columns = {{{types}}}, compression = '{compression}', {options}, "
+        "delim = ',', quote = '\"', escape = '\"', comment = '', nullstr = '', header = false, "
+        "auto_detect = false, strict_mode = true, null_padding = false, ignore_errors = false, "
+        "hive_partitioning = false)"
     )
+
+
+def _split_options(line_limit_bytes: int) -> str:
+    """How split records are read: a carriage return inside quotes must not be taken for the end of lines."""
+    return f"new_line = '\\n', max_line_size = {max(line_limit_bytes, LINE_LIMIT_BYTES)}"
 
 
 # --- CSV: one look at every byte before a file is read ---
@@ -273,7 +274,7 @@ class _Text:
         header: First line that is not blank.
         filled_lines: Lines that are not blank, the header among them.
         separators: Commas outside quotes.
-        is_standard: Quotes stand only where RFC 4180 puts them, and there is no NUL byte.
+        is_standard: Quotes and carriage returns stand only where RFC 4180 puts them, and there is no NUL byte.
     """
 
     header: bytes
@@ -303,7 +304,7 @@ def _scan(file: _File) -> _Text:
                     blank_lines += len(re.findall(rb"^\r?\n", block, re.MULTILINE))
                 quoted, is_block_standard = _quoted_commas(block) if b'"' in block else (0, True)
                 separators += block.count(b",") - quoted
-                is_standard = is_standard and is_block_standard and b"\0" not in block
+                is_standard = is_standard and is_block_standard and not _has_control(block)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise ExtractError(f"{file.where}: is cut short or damaged gzip. Deliver it again.") from None
     if not size_bytes:
@@ -330,9 +331,7 @@ def _check_encoding(file: _File, block: bytes, lines_before: int) -> None:
             if block.startswith(mark):
                 raise ExtractError(f"{file.where}: is {encoding}, not UTF-8. {advice.format(encoding)}")
         if b"\0" in block.partition(b"\n")[0]:
-            raise ExtractError(
-                f"{file.where}: has NUL bytes in its header, as UTF-16 has. {advice.format('UTF-16LE')}"
-            )
+            raise ExtractError(f"{file.where}: has NUL bytes in its header, as UTF-16 has. {advice.format('UTF-16LE')}")
     if block.isascii():
         return
     try:
@@ -353,22 +352,21 @@ def _quoted_commas(block: bytes) -> tuple[int, bool]:
         return 0, False
     # A doubled quote closes its field and opens it again at once, which changes neither answer.
     opening, closing = quotes[::2], quotes[1::2]
-    is_standard = (
-        np.isin(text[opening - 1], list(b',\n"')).all() and np.isin(text[closing + 1], list(b',\r\n"')).all()
-    )
+    is_standard = np.isin(text[opening - 1], list(b',\n"')).all() and np.isin(text[closing + 1], list(b',\r\n"')).all()
     commas = np.cumsum(text == ord(","), dtype=np.int64)
     return int((commas[closing] - commas[opening]).sum()), bool(is_standard)
 
 
+def _has_control(block: bytes) -> bool:
+    """Whether there is a NUL byte, or a carriage return that does not end a line: DuckDB drops either."""
+    return b"\0" in block or (b"\r" in block and block.count(b"\r") != block.count(b"\r\n"))
+
+
 def _header(file: _File, line: bytes) -> list[str]:
     if not line:
-        raise ExtractError(
-            f"{file.where}: has no header. Deliver it with the column names in its first line."
-        )
+        raise ExtractError(f"{file.where}: has no header. Deliver it with the column names in its first line.")
     if b"\r" in line:
-        raise ExtractError(
-            f"{file.where}: ends its lines with carriage returns alone. Save it with LF or CRLF."
-        )
+        raise ExtractError(f"{file.where}: ends its lines with carriage returns alone. Save it with LF or CRLF.")
     try:
         [names] = csv.reader([line.decode()], strict=True)
     except csv.Error:
@@ -413,10 +411,9 @@ def _read_by_line(file: _File, text: _Text, delivered: list[str]) -> _Delivery:
             )
         records.flush()
         rejects.flush()
-        limit = max(LINE_LIMIT_BYTES, split.longest_bytes)
+        unfit = _csv(Path(rejects.name), ["source_row", "rule", "record"], _split_options(split.longest_bytes))
         try:
-            read = _read_records(file, Path(records.name), delivered, is_split=True, line_limit_bytes=limit)
-            unfit = _csv(Path(rejects.name), ["source_row", "rule", "record"], 0, limit)
+            read = _read_records(file, Path(records.name), delivered, split.longest_bytes)
             [[rejected]] = file.connection.execute(
                 f"insert into rejected select $file, source_row, rule, null, record from {unfit}",
                 {"file": file.where},
@@ -580,9 +577,7 @@ def _reject_repeated(connection: Connection, contract: Contract) -> None:
     Keys are compared as values (07 is 7), whole records as they were delivered.
     """
     keys = ", ".join(f"key_{place}" for place in range(len(contract.key)))
-    key_values = ", ".join(
-        f"{_typed(contract, name)} as key_{place}" for place, name in enumerate(contract.key)
-    )
+    key_values = ", ".join(f"{_typed(contract, name)} as key_{place}" for place, name in enumerate(contract.key))
     columns = ", ".join(_name(name) for name in contract.column_names)
     connection.execute(
         f"""insert into rejected
@@ -615,7 +610,7 @@ def _publish(connection: Connection, contract: Contract, source: str, deliveries
     columns = ", ".join(f"{_typed(contract, name)} as {_name(name)}" for name in contract.types)
     connection.execute("begin")
     for name in ("quarantine", "delivery"):
-        create_if_missing(connection, contracts.read(paths.DATA_CONTRACTS / "0_raw" / f"{name}.yaml"))
+        create_if_missing(connection, _raw_contract(name))
     create(connection, contract)
     connection.execute(
         f"insert into {contract.table} by name select {columns} "
@@ -659,6 +654,11 @@ def _publish(connection: Connection, contract: Contract, source: str, deliveries
         )
     connection.execute("commit")
     return Loaded(delivered, loaded, quarantined, tuple(delivery.file.where for delivery in deliveries))
+
+
+@cache
+def _raw_contract(name: str) -> Contract:
+    return contracts.read(paths.DATA_CONTRACTS / "0_raw" / f"{name}.yaml")
 
 
 def _described(delivery: _Delivery) -> dict[str, object]:

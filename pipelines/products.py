@@ -199,7 +199,7 @@ def read(drug_text: pl.DataFrame, opioid_name: pl.DataFrame | None = None) -> pl
         either per ML, HR, ACTUAT or SPRAY), route, form, release (extended, immediate, or null where the text
         does not say), is_combination (a second ingredient is named or has a strength) and reason, the first
         thing that is unknown: no_opioid_name, several_opioids, several_strengths, ambiguous_strength,
-        no_strength_unit, no_strength or no_route.
+        no_strength_unit, no_strength or no_route. A text without exactly one opioid is read no further.
     """
     if opioid_name is None:
         opioid_name = pl.read_csv(paths.SQL / "1_reference" / "opioid_name.csv", infer_schema=False)
@@ -212,11 +212,11 @@ def _read_one(drug_text: str, names: Names) -> tuple[object, ...]:
     text = _plain(drug_text)
     found = names.found_in(text)
     ingredients = {name.ingredient for name in found}
-    route, form = _first(ROUTE_PATTERNS, text), _first(FORM_PATTERNS, text)
     if len(ingredients) != 1:
         reason = "several_opioids" if ingredients else "no_opioid_name"
-        return drug_text, None, None, None, route, form, None, None, reason
+        return drug_text, *[None] * (len(SCHEMA) - 2), reason
     strength = _strength(text, found)
+    route = _first(ROUTE_PATTERNS, text)
     amount = strength.amount
     return (
         drug_text,
@@ -224,7 +224,7 @@ def _read_one(drug_text: str, names: Names) -> tuple[object, ...]:
         None if amount is None else float(amount.value),
         None if amount is None else amount.label,
         route,
-        form,
+        _first(FORM_PATTERNS, text),
         _release(text, found),
         strength.is_combination or PARTNERS.search(text) is not None,
         strength.reason or (None if route else "no_route"),
@@ -280,9 +280,7 @@ def _strength(text: str, found: Sequence[Name]) -> Strength:
     return Strength(None, is_combination, "no_strength")
 
 
-def _named(
-    text: str, lists: Sequence[tuple[int, int, list[Amount]]], found: Sequence[Name]
-) -> list[list[Component]]:
+def _named(text: str, lists: Sequence[tuple[int, int, list[Amount]]], found: Sequence[Name]) -> list[list[Component]]:
     """The components each list of strengths is about: before it, or after it where the text begins so."""
     starts = [start for start, _, _ in lists]
     ends = [end for _, end, _ in lists]

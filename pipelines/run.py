@@ -33,11 +33,13 @@ class Built:
         rows: Rows it has.
         checks: Its checks; none for a source's mapping, which is checked as part of the clean table.
         columns: Per column its type, filled rows and about how many distinct values: counts, never a value.
+        plot: The report's own chart of a report table (PNG), where it has one: aggregates after disclosure control.
     """
 
     rows: int
     checks: list[CheckResult]
     columns: list[dict[str, Any]]
+    plot: bytes | None
 
 
 @dataclass
@@ -100,8 +102,9 @@ class Run:
             rows = table.build(connection, self.study)
             results = checks.check(connection, table.contract) if table.contract else []
             columns = _summary(connection, table)
+            plot = reporting.plot(connection, self.study, table.name) if table.step == "report" else None
         self.results = [kept for kept in self.results if kept.table != table.name] + results
-        return Built(rows, results, columns)
+        return Built(rows, results, columns, plot)
 
     def write_report(self) -> Path:
         """Write the cohort report into the run's folder."""

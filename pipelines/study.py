@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -44,10 +45,14 @@ class Training(_Strict):
     Attributes:
         patient_count: Simulated patients.
         seed: Seed of the world; a study of simulated patients must have been drawn with another one.
+        simulated_prevalence: Share of simulated patients who can get hyperalgesia: high, to have cases to learn from.
+        assumed_prevalence: Share that the probabilities are calibrated to; no true value is known.
     """
 
-    patient_count: int = Field(6000, ge=200)
+    patient_count: int = Field(10_000, ge=200)
     seed: int = 20_221_104
+    simulated_prevalence: float = Field(0.5, gt=0, lt=1)
+    assumed_prevalence: float = Field(0.05, gt=0, lt=1)
 
 
 class Study(_Strict):
@@ -111,6 +116,7 @@ def load(path: Path) -> Study:
     except ValidationError as error:
         raise StudyError(f"{path}: {_faults(error)}. Correct the file; studies/demo.yaml shows every key.") from None
     _refuse_unknown_sources(path, study)
+    _refuse_unknown_factor_set(path, study)
     return _with_absolute_folders(study, path.resolve().parent)
 
 
@@ -131,6 +137,15 @@ def _refuse_unknown_sources(path: Path, study: Study) -> None:
                 f"{path}: source {source} has no contracts or no mapping. "
                 f"Use one of {', '.join(known)}, or add data_contracts/0_raw/{source} and sql/2_clean/{source}."
             )
+
+
+def _refuse_unknown_factor_set(path: Path, study: Study) -> None:
+    known = pl.read_csv(paths.SQL / "1_reference" / "mme_factor.csv", columns=["factor_set"])["factor_set"].unique()
+    if study.factor_set not in known:
+        raise StudyError(
+            f"{path}: factor set {study.factor_set} is not in sql/1_reference/mme_factor.csv. "
+            f"Use one of {', '.join(known.sort())}, or add its cited rows there."
+        )
 
 
 def _with_absolute_folders(study: Study, base: Path) -> Study:

@@ -1,9 +1,10 @@
 """Fixtures that let a test draw rows as text.
 
-Types come from the data contracts; an empty cell is NULL, and so is a column that is not drawn.
+Types come from the data contracts; an empty cell is NULL, and so is a column that is not drawn; '' is the empty text.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -15,6 +16,8 @@ from pipelines import contracts, paths, sql_files, warehouse
 from pipelines.settings import Settings
 from pipelines.sources import FILLED_COLUMNS, MAPPING_COLUMNS
 
+# Read once: parsing YAML and SQL takes longer than a table of five rows.
+CONTRACTS = contracts.all_contracts()
 PARAMETERS = Settings().parameters() | {"factor_set": "cdc_2022", "dose_definition": "on_therapy_days"}
 
 
@@ -22,10 +25,15 @@ def rows_of(drawing: str) -> list[dict[str, str | None]]:
     """Rows of a drawing: a header line, a ruler, then a line per row, cells parted by ``|``."""
     lines = [line for line in drawing.strip().splitlines() if line.strip()]
     header = [cell.strip() for cell in lines[0].split("|")]
-    cells = [[cell.strip() or None for cell in line.split("|")] for line in lines[2:]]
+    cells = [[_value(cell.strip()) for cell in line.split("|")] for line in lines[2:]]
     return [dict(zip(header, row, strict=True)) for row in cells]
 
 
+def _value(cell: str) -> str | None:
+    return "" if cell == "''" else cell or None
+
+
+@cache
 def sql_file(table: str) -> sql_files.SqlFile:
     """The SQL file of a table: of a shared step, a source's mapping or a rule."""
     schema, name = table.split(".")
@@ -39,11 +47,10 @@ def sql_file(table: str) -> sql_files.SqlFile:
 def types_of(table: str) -> dict[str, str]:
     """Column types a SQL file's rows are given, from the contract it answers to."""
     schema, name = table.split(".")
-    known = contracts.all_contracts()
     if schema.startswith("clean_"):
-        kept = known[f"clean.{name}"].types.items()
+        kept = CONTRACTS[f"clean.{name}"].types.items()
         return {column: type_ for column, type_ in kept if column not in FILLED_COLUMNS} | MAPPING_COLUMNS
-    return known["label.vote" if schema == "label_rules" else table].types
+    return CONTRACTS["label.vote" if schema == "label_rules" else table].types
 
 
 def draw(connection: duckdb.DuckDBPyConnection, table: str, drawing: str = "") -> None:
@@ -65,7 +72,7 @@ def select(
     connection = duckdb.connect()
     for name in sorted(sql.reads):
         if name.startswith("reference.") and name not in drawn:
-            warehouse.build_reference(connection, contracts.all_contracts()[name])
+            warehouse.build_reference(connection, CONTRACTS[name])
         else:
             draw(connection, name, drawn.pop(name, ""))
     assert not drawn, f"{table} does not read {', '.join(drawn)}"

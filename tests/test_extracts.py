@@ -194,13 +194,14 @@ def test_the_quarantine_of_other_tables_sources_and_steps_is_left_alone(load, co
     load(TWO, "a,b\nragged\n")
     connection.execute(
         """insert into raw.quarantine by name
-        select * replace (s as source, t as table_name, p as step) from raw.quarantine,
-        (values ('other', 'rx', 'ingest'), ('clinic', 'other', 'ingest'), ('clinic', 'rx', 'clean')) v(s, t, p)"""
+        select record, rule, source_file, source_row, other.* from raw.quarantine, (values
+            ('other', 'rx', 'ingest'), ('clinic', 'other', 'ingest'), ('clinic', 'rx', 'clean')
+        ) as other (source, table_name, step)"""
     )
     connection.execute("insert into raw.delivery select * replace ('other' as source) from raw.delivery")
     found = load(TWO, "a,b\n1,2\n")
     assert len(found.quarantine) == 3
-    assert [delivery[0] for delivery in found.deliveries] == ["clinic", "other"]
+    assert sorted(delivery[0] for delivery in found.deliveries) == ["clinic", "other"]
 
 
 # --- Which files are read ---
@@ -641,21 +642,20 @@ def test_a_key_may_be_the_place_of_delivery(load):
 # --- Row numbers ---
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-@pytest.mark.parametrize("is_split", [False, True])
-def test_row_numbers_are_places_in_the_file(connection, folder, threads, is_split):
-    rows = 1_200_000
+@pytest.mark.parametrize(
+    ("rows", "threads", "is_split"), [(1_200_000, 4, False), (300_000, 1, False), (300_000, 4, True)]
+)
+def test_row_numbers_are_places_in_the_file(connection, folder, rows, threads, is_split):
     connection.execute(f"set threads = {threads}")
     connection.execute(
-        f"copy (select i as id, repeat('x', (i % 37)::int) as b from range(1, {rows + 1}) t(i)) to '{folder}/rx.csv'"
+        f"copy (select i as id, repeat('x', (i % 97)::int) as b from range(1, {rows + 1}) t(i)) to '{folder}/rx.csv'"
     )
     if is_split:
         with (folder / "rx.csv").open("ab") as file:
             file.write(b"ragged\n")
-    contract = a_contract("id INTEGER, b VARCHAR")
-    loaded = extracts.load(connection, contract, "clinic", folder)
+    loaded = extracts.load(connection, a_contract("id INTEGER, b VARCHAR"), "clinic", folder)
     [[right]] = connection.execute(
-        "select count(*) from raw_clinic.rx where source_row = id and coalesce(length(b), 0) = id % 37"
+        "select count(*) from raw_clinic.rx where source_row = id and coalesce(length(b), 0) = id % 97"
     ).fetchall()
     assert loaded == extracts.Loaded(rows + is_split, right, int(is_split), ("rx.csv",))
 
@@ -726,7 +726,7 @@ def test_damaged_parquet_is_refused(connection, folder, damage):
 # --- Whatever is delivered ---
 
 
-PROPERTY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NAMES = ["a", "b", "c", "d"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6) | st.text(
     'x,"\n\r ', max_size=8
@@ -741,6 +741,14 @@ def written(rows: list[list[str]], line_end: str = "\n", quoting: int = csv.QUOT
     text = io.StringIO()
     csv.writer(text, lineterminator=line_end, quoting=quoting).writerows(rows)
     return text.getvalue().encode()
+
+
+def is_record(line: str, width: int) -> bool:
+    try:
+        [fields] = csv.reader([line.removesuffix("\r").replace("\r", " ")], strict=True)
+    except (csv.Error, ValueError):
+        return False
+    return len(fields) == width and line.count('"') % 2 == 0
 
 
 @st.composite
@@ -758,9 +766,9 @@ def tables(draw) -> list[list[str]]:
 @PROPERTY
 def test_every_table_comes_back_as_it_was_written(connection, folder, rows, quoting, has_mark, has_final_line_end):
     width = len(rows[0])
-    # A line inside a field that is a record by itself is not told from one that an open quote swallowed.
-    inner_lines = [line for row in rows for value in row for line in value.split("\n")[1:-1]]
-    assume(not any(line.count(",") >= width - 1 for line in inner_lines))
+    # A line of a field that is a record by itself cannot be told from a record that an open quote swallowed.
+    lower_lines = [line for row in rows for line in written([row]).decode().rstrip("\n").split("\n")[1:]]
+    assume(not any(is_record(line, width) for line in lower_lines))
     content = written([NAMES[:width], *rows], "\r\n", quoting)
     content = content if has_final_line_end else content.removesuffix(b"\r\n")
     (folder / "rx.csv").write_bytes(codecs.BOM_UTF8 * has_mark + content)

@@ -168,9 +168,7 @@ def test_living_twice_is_91_days_escalated_less_91_days_held_by_hand():
         for day in range(91):
             is_short = day % cycle[patient] >= cycle[patient] - short[patient]
             taken = dose * (0.25 if is_short else adherence[patient])
-            now, analgesia, withdrawal, felt = step_by_hand(
-                one(body, patient), now, taken, nociception[day, patient]
-            )
+            now, analgesia, withdrawal, felt = step_by_hand(one(body, patient), now, taken, nociception[day, patient])
             reported = min(max(felt + noise[day, patient], 0), 10)
             days.append((reported, nociception[day, patient], analgesia, now[2], withdrawal))
         return np.array(days)
@@ -282,11 +280,7 @@ def read_dose(fills):
     return fills.with_columns(
         ingredient=word, text_strength=number.cast(pl.Float64), factor=word.replace_strict(FACTORS)
     ).with_columns(
-        dose_mme=pl.col("quantity")
-        * worn_days
-        * pl.col("text_strength")
-        * pl.col("factor")
-        / pl.col("days_supply")
+        dose_mme=pl.col("quantity") * worn_days * pl.col("text_strength") * pl.col("factor") / pl.col("days_supply")
     )
 
 
@@ -295,9 +289,7 @@ def test_the_dose_of_the_fills_is_the_true_dose_before_and_after_each_escalation
         pl.col("days_supply").is_in([28, 30]) | pl.col("days_supply").is_null()
     )
     escalation = default_world["truth/escalation"]
-    index = escalation.join(
-        chronic, left_on=["patient_id", "index_date"], right_on=["patient_id", "fill_date"]
-    )
+    index = escalation.join(chronic, left_on=["patient_id", "index_date"], right_on=["patient_id", "fill_date"])
     assert index["patient_id"].n_unique() == escalation["patient_id"].n_unique()
     known = index.drop_nulls("dose_mme")
     assert known.height > 0.9 * escalation.height
@@ -311,11 +303,7 @@ def test_the_dose_of_the_fills_is_the_true_dose_before_and_after_each_escalation
 
 
 def test_a_supply_follows_the_last_one_unless_it_is_late_early_or_double(default_world):
-    fills = (
-        default_world["extract/prescription"]
-        .filter(pl.col("days_supply") == 28)
-        .sort("patient_id", "fill_date")
-    )
+    fills = default_world["extract/prescription"].filter(pl.col("days_supply") == 28).sort("patient_id", "fill_date")
     gap = pl.col("fill_date").diff().over("patient_id").dt.total_days()
     gaps = fills.select(gap.alias("gap")).drop_nulls()["gap"]
     assert (gaps == 28).mean() > 0.8
@@ -361,15 +349,52 @@ def test_only_taper_improvers_improve_without_cause_after_a_taper():
     assert set(people.true_class[improved]) == {"taper_improver"}
 
 
+def test_the_dose_that_acts_each_day_is_that_of_the_supplies_that_cover_it():
+    """What the body took in, recovered from its effect site, against fills laid out day by day."""
+    rng = np.random.default_rng(6)
+    world = World(days=300)
+    people = draw_people(rng, 400, world)
+    clinic = Clinic(rng, people, world)
+    taken = np.empty((world.days, 400))
+    for day in range(world.days):
+        clinic.hurt(day)
+        clinic.score(day)
+        clinic.prescribe(day)
+        before = clinic.state.effect_site_mme
+        clinic.live(day)
+        taken[day] = before + (clinic.state.effect_site_mme - before) / 0.6
+    supplied = np.zeros((world.days, 400))
+    for fills in clinic.fills:
+        for who, day, family, strength, quantity, days, _ in zip(*fills, strict=True):
+            worn_days = 3 if FAMILIES[family].ingredient == "fentanyl" else 1
+            dose = quantity * worn_days * strength * FACTORS[FAMILIES[family].ingredient] / days
+            supplied[day : day + days, who] += dose
+    taken, supplied = taken[28:], supplied[28:]  # by then everyone's first recorded supply has begun
+    runs_short = people.short_days > 0
+    expected = supplied * people.adherence
+    assert taken[:, ~runs_short] == pytest.approx(expected[:, ~runs_short], abs=1e-6)
+    short = runs_short & (people.therapy == "long_term")
+    share = np.divide(taken, supplied, out=np.ones_like(taken), where=supplied > 0)[:, short]
+    assert share.min(axis=0) == pytest.approx(np.full(short.sum(), 0.25))
+    quarter_days = (share < 0.26).sum(axis=0) / (supplied[:, short] > 0).sum(axis=0)
+    assert ((quarter_days > 3 / 28) & (quarter_days < 9 / 28)).all()
+
+
+def test_disease_progression_raises_pain_and_nothing_does_in_the_stable(default_world):
+    days = (pl.col("scored_at").dt.date() - pl.date(2021, 1, 1)).dt.total_days()
+    scores = outpatient_scores(default_world).join(default_world["truth/patient"], on="patient_id")
+    mean = scores.group_by("true_class").agg(
+        (pl.col("nrs").filter(days > 900).mean() - pl.col("nrs").filter(days < 100).mean()).alias("rise")
+    )  # fmt: skip
+    rise = dict(mean.iter_rows())
+    assert rise["progression"] > 1
+    assert abs(rise["stable"]) < 0.5
+
+
 def test_visits_that_pain_brings_about_find_more_pain(default_world):
-    scores = default_world["extract/pain_score"].with_columns(
-        nrs=pl.col("score").cast(pl.Int64, strict=False)
-    )
+    scores = default_world["extract/pain_score"].with_columns(nrs=pl.col("score").cast(pl.Int64, strict=False))
     mean = dict(
-        scores.filter(pl.col("setting") == "outpatient")
-        .group_by("visit_kind")
-        .agg(pl.col("nrs").mean())
-        .rows()
+        scores.filter(pl.col("setting") == "outpatient").group_by("visit_kind").agg(pl.col("nrs").mean()).rows()
     )
     assert mean["unscheduled"] > mean["scheduled"] + 0.3
 
@@ -430,6 +455,7 @@ def test_the_truth_flags_are_their_thresholds(hyperalgesic_world):
     truth = hyperalgesic_world["truth/escalation"]
     assert truth.filter((pl.col("pain_difference_nrs") >= 0.5) != (pl.col("y_escalation") == 1)).is_empty()
     assert truth.filter((pl.col("hyperalgesia_nrs") >= 1) != (pl.col("y_state") == 1)).is_empty()
+    assert np.isfinite(truth.select(pl.selectors.float()).to_numpy()).all()  # also in the first 90 days
     causes = ["hyperalgesia", "nociception", "analgesia_loss", "withdrawal"]
     changes = truth.select(f"{cause}_change_nrs" for cause in causes).to_numpy()
     named = [causes[row.argmax()] if row.max() >= 0.5 else None for row in changes]
@@ -446,9 +472,7 @@ def test_worlds_differ_as_asked():
     assert world(emax_scale=0.0)["truth/patient"]["analgesia_max"].max() == 0
     dense, thin = (world(score_density=d)["extract/pain_score"].height for d in (1.0, 0.4))
     assert thin / dense == pytest.approx(0.4, abs=0.05)
-    spread = [
-        world(randomise=r)["truth/patient"]["hyperalgesia_half_dose_mme"].log().std() for r in (False, True)
-    ]
+    spread = [world(randomise=r)["truth/patient"]["hyperalgesia_half_dose_mme"].log().std() for r in (False, True)]
     assert spread[1] > spread[0] + 0.1
 
 
@@ -519,7 +543,17 @@ def test_therapy_runs_end_and_some_patients_have_none(default_world):
     )
     stopped = (last["observation_end_date"] - last["fill_date"]).dt.total_days() > 90
     assert 0.05 <= stopped.mean() <= 0.35
+    left = patients["observation_end_date"] < patients["observation_end_date"].max()
+    assert 0.05 <= (left & patients["death_date"].is_null()).mean() <= 0.20
     assert 0.01 <= patients["death_date"].is_not_null().mean() <= 0.08
+
+
+def test_exclusions_are_as_rare_as_said(default_world):
+    codes, count = default_world["extract/diagnosis"], default_world["extract/patient"].height
+    for prefix, share, within in [("C", 0.02, 0.009), ("Z515", 0.005, 0.005), ("D570", 0.003, 0.003)]:
+        patients = codes.filter(pl.col("code").str.starts_with(prefix))["patient_id"].n_unique()
+        assert patients >= 1
+        assert patients / count == pytest.approx(share, abs=within)
 
 
 # Any world
@@ -551,8 +585,7 @@ def test_any_world_is_an_extract_in_order(patient_count, seed, world):
         known = rows.join(patients, on="patient_id")
         assert known.height == rows.height
         assert known.filter(
-            (pl.col("day") < pl.col("observation_start_date"))
-            | (pl.col("day") > pl.col("observation_end_date"))
+            (pl.col("day") < pl.col("observation_start_date")) | (pl.col("day") > pl.col("observation_end_date"))
         ).is_empty()
         assert rows[rows.columns[0]].n_unique() == rows.height or table.startswith("truth")
     fills = tables["extract/prescription"]

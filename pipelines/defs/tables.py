@@ -4,12 +4,13 @@ import base64
 
 import dagster as dg
 
-from pipelines import reporting, tables
+from pipelines import tables
 from pipelines.contracts import Contract
 from pipelines.defs.study_run import StudyRun, active_study
 from pipelines.run import Built
 from pipelines.tables import Table
 
+STEPS = {"raw": 0, "reference": 1, "clean": 2, "trajectory": 3, "episode": 4, "label": 5, "report": 6}
 KINDS = {"csv": {"csv", "duckdb"}, "sql": {"sql", "duckdb"}, "python": {"python", "polars", "duckdb"}}
 CRITICAL, WARNING = "critical", "warning"
 
@@ -32,13 +33,12 @@ def table_asset(table: Table) -> dg.AssetsDefinition:
     )
     def build(study_run: StudyRun) -> dg.MaterializeResult:
         built = study_run.current.build(table)
-        metadata = {"dagster/row_count": built.rows, "columns": _columns(built)} | _plot(study_run, table)
-        return dg.MaterializeResult(metadata=metadata, check_results=_checked(built) if table.contract else None)
+        return dg.MaterializeResult(
+            metadata={"dagster/row_count": built.rows, "columns": _columns(built), **_plot(built)},
+            check_results=_checked(built) if table.contract else None,
+        )
 
     return build
-
-
-STEPS = {"raw": 0, "reference": 1, "clean": 2, "trajectory": 3, "episode": 4, "label": 5, "report": 6}
 
 
 def _checked(built: Built) -> list[dg.AssetCheckResult]:
@@ -70,13 +70,10 @@ def _columns(built: Built) -> dg.MetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(column) for column in built.columns])
 
 
-def _plot(study_run: StudyRun, table: Table) -> dict[str, dg.MetadataValue]:
-    """The report's own chart of a report table, where it has one: aggregates after disclosure control."""
-    image = study_run.current.plot(table)
-    if image is None:
+def _plot(built: Built) -> dict[str, dg.MetadataValue]:
+    if built.plot is None:
         return {}
-    text = base64.b64encode(image).decode()
-    return {"plot": dg.MetadataValue.md(f"![{table.description}](data:image/png;base64,{text})")}
+    return {"plot": dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(built.plot).decode()})")}
 
 
 @dg.asset(

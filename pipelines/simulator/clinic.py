@@ -57,7 +57,7 @@ class Clinic:
         self.baseline_sum, self.baseline_count = np.zeros(n), np.zeros(n, dtype=int)
         history = (BASELINE_DAYS + world.days + TRUTH_DAYS, n)  # row 0 is day -90
         self.nociception, self.noises, self.analgesia, self.hyperalgesia, self.withdrawal = (
-            np.empty(history) for _ in range(5)
+            np.full(history, np.nan) for _ in range(5)
         )
         self.fills: list[tuple[Array, ...]] = []
         self.scores: list[tuple[Array, ...]] = []

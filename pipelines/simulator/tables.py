@@ -90,8 +90,7 @@ def pain_scores(rng: np.random.Generator, clinic: Clinic) -> pl.DataFrame:
     table = pl.DataFrame(
         {
             "patient_id": _ids(who),
-            "scored_at": _dates(day).cast(pl.Datetime("ms"))
-            + pl.Series(minute * 60_000).cast(pl.Duration("ms")),
+            "scored_at": _dates(day).cast(pl.Datetime("ms")) + pl.Series(minute * 60_000).cast(pl.Duration("ms")),
             "instrument": np.full(n, "NRS"),
             "setting": np.array(["outpatient", "outpatient", "inpatient"])[kind],
             "score": np.where(rng.random(n) < 0.01, unscored, score.astype(str)),

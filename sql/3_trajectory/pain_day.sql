@@ -31,23 +31,27 @@ score_day as (
     group by all
 ),
 
--- One row per masked day, however many procedures mask it.
+-- One row per masked day, however many procedures mask it. The earliest tells since when the mask
+-- is known: a procedure reaches back, and what is read on day 90 must not know a later one.
 masked_day as (
-    select distinct
+    select
         day.patient_index,
-        day.score_date
+        day.score_date,
+        min(procedure.procedure_date) as masked_by_date
     from score_day as day
     inner join clean.procedure as procedure
         on
             day.patient_index = procedure.patient_index
             and day.score_date >= procedure.procedure_date - $surgery_before_days
             and day.score_date <= procedure.procedure_date + $surgery_after_days
+    group by all
 ),
 
 pain_day as (
     select
         day.*,
-        masked.score_date is not null as is_masked
+        masked.masked_by_date,
+        masked.masked_by_date is not null as is_masked
     from score_day as day
     left join masked_day as masked
         on day.patient_index = masked.patient_index and day.score_date = masked.score_date

@@ -27,11 +27,13 @@ unit as (
     ) as spelling (unit_text, measure, scale)
 ),
 
+-- Nobody is handed a supply of more than ten years: such a number belongs to another column.
 -- An infusion that ends on the stroke of midnight does not touch the next day.
 record as (
     select
         prescription_id as record_id,
         record_kind,
+        false as is_given,
         patient_index,
         source,
         drug_text,
@@ -41,37 +43,52 @@ record as (
         quantity,
         nullif(strength, 0) as strength,
         strength_unit as unit_text,
-        case when days_supply > 0 then days_supply end as days_supply
+        case when days_supply between 1 and 3660 then days_supply end as days_supply,
+        days_supply > 3660 as is_supply_absurd
     from clean.prescription
     union all by name
     select
         administration_id as record_id,
         'administration' as record_kind,
+        true as is_given,
         patient_index,
         source,
         drug_text,
         route_text,
         started_at::date as start_date,
-        case when ended_at > started_at then (ended_at - interval 1 microsecond)::date end as end_date,
         amount as quantity,
-        amount_unit as unit_text
+        amount_unit as unit_text,
+        case
+            when ended_at > started_at then (ended_at - interval 1 microsecond)::date
+        end as end_date
     from clean.administration
 ),
 
-text_strength as (
-    select
-        product.*,
-        unit.measure,
-        product.strength * unit.scale as measured_strength
-    from trajectory.drug_product as product
-    left join unit on lower(product.strength_unit) = unit.unit_text
+-- Records are many and what they are of is few: texts, routes and units are worked out once each.
+item as (
+    select distinct
+        is_given,
+        drug_text,
+        route_text,
+        strength,
+        unit_text
+    from record
 ),
 
--- What was delivered in columns of its own wins over the text. A route nobody has mapped yet is
--- unknown, even where the text tells one.
+product as (
+    select
+        drug_product.*,
+        unit.measure,
+        drug_product.strength * unit.scale as measured_strength
+    from trajectory.drug_product as drug_product
+    left join unit on lower(drug_product.strength_unit) = unit.unit_text
+),
+
+-- What was delivered in columns of its own wins over the text. A route that nobody has mapped
+-- yet is unknown, even where the text tells one.
 described as (
     select
-        record.*,
+        item.*,
         product.ingredient,
         product.form,
         product.release,
@@ -80,189 +97,194 @@ described as (
         product.measured_strength as text_strength,
         unit.measure as delivered_measure,
         unit.scale as delivered_scale,
-        case when record.route_text is null then product.route else route.route end as route,
-        record.strength is not null and record.unit_text is not null as is_strength_delivered
-    from record
-    left join text_strength as product on record.drug_text = product.drug_text
-    left join reference.route as route on lower(trim(record.route_text)) = route.route_text
-    left join unit on lower(replace(record.unit_text, ' ', '')) = unit.unit_text
+        item.strength * unit.scale as delivered_strength,
+        case when item.route_text is null then product.route else route.route end as route
+    from item
+    left join product on item.drug_text = product.drug_text
+    left join reference.route as route on lower(trim(item.route_text)) = route.route_text
+    left join unit on lower(replace(item.unit_text, ' ', '')) = unit.unit_text
 ),
 
--- Every amount becomes a number of units and the opioid in one unit: tablets of 5 mg, mL of
--- 2 mg/mL, patches of 25 mcg/h. An amount given in mg is that many units of 1 mg. A strength
--- that text and columns tell apart by more than the rounding of printed strengths (1 %) is
--- believed in neither.
+-- Every quantity becomes a count of units and the opioid in one of them: tablets of 5 mg, mL of
+-- 2 mg/mL, patches of 25 mcg/h. An amount of 10 mg is ten units of 1 mg; an amount in pieces or
+-- mL needs the strength of the text. Doses in mg count alike from pieces and from mL.
 measured as (
     select
         *,
         case
-            when record_kind = 'administration' and delivered_measure in ('PIECE', 'ML')
-                then text_strength
-            when record_kind = 'administration' then delivered_scale
-            when is_strength_delivered then strength * delivered_scale
-            else text_strength
+            when is_given and delivered_measure in ('MG', 'MCG/HR') then delivered_scale
+            when is_given and delivered_measure = 'ML' and text_measure <> 'MG/ML' then null
+            when is_given and delivered_measure = 'PIECE' and text_measure = 'MG/ML' then null
+            when is_given then text_strength
+            else coalesce(delivered_strength, text_strength)
         end as unit_strength,
         case
-            when record_kind <> 'administration'
-                then if(is_strength_delivered, delivered_measure, text_measure)
-            when delivered_measure = 'ML' then if(text_measure = 'MG/ML', 'MG/ML', 'NONE')
-            when delivered_measure = 'PIECE' then if(text_measure = 'MG/ML', 'NONE', text_measure)
-            else delivered_measure
-        end as measure,
-        case
-            when record_kind = 'administration' and unit_text is null then 'no_amount_unit'
-            when (record_kind = 'administration' or is_strength_delivered)
-                and delivered_measure is null
-                then 'unknown_unit'
-            when is_strength_delivered and text_strength is not null
-                and (
-                    text_measure <> delivered_measure
-                    or abs(strength * delivered_scale - text_strength) > 0.01 * text_strength
-                )
-                then 'strength_contradicts_text'
-        end as unit_reason
+            when is_given and delivered_measure in ('MG', 'MCG/HR') then delivered_measure
+            when delivered_strength is not null then replace(delivered_measure, '/ML', '')
+            else replace(text_measure, '/ML', '')
+        end as dose_unit
     from described
 ),
 
--- Doses by mouth count in mg whether they come as pieces or in mL.
-counted as (
+-- The row of the set that fits an item and says most about it, and how far the set knows it.
+fitted as (
     select
-        * exclude (measure),
-        if(measure = 'MG/ML', 'MG', measure) as dose_unit
+        measured.*,
+        count(mme_factor.ingredient) > 0 as is_in_set,
+        coalesce(bool_or(mme_factor.route in ('any', measured.route)), false) as is_route_in_set,
+        arg_min(
+            mme_factor,
+            4 * (mme_factor.route = 'any')::integer
+            + 2 * (mme_factor.form = 'any')::integer
+            + (mme_factor.dose_unit = 'any')::integer
+        ) filter (
+            where mme_factor.route in ('any', measured.route)
+            and mme_factor.form in ('any', measured.form)
+            and mme_factor.dose_unit in ('any', measured.dose_unit)
+        ) as fit
     from measured
+    left join reference.mme_factor as mme_factor
+        on measured.ingredient = mme_factor.ingredient and mme_factor.factor_set = $factor_set
+    group by all
 ),
 
--- Of the rows of the set that fit a product, the one that says most about it.
-factor_of_product as (
+factored as (
     select
-        product.*,
-        factor.factor,
-        factor.wear_days,
-        factor.shortest_wear_days
-    from (select distinct ingredient, route, form, dose_unit from counted) as product
-    inner join reference.mme_factor as factor
-        on
-            factor.factor_set = $factor_set
-            and product.ingredient = factor.ingredient
-            and (factor.route = 'any' or product.route = factor.route)
-            and (factor.form = 'any' or product.form = factor.form)
-            and (factor.dose_unit = 'any' or product.dose_unit = factor.dose_unit)
-    qualify row_number() over (
-        partition by product.ingredient, product.route, product.form, product.dose_unit
-        order by factor.route = 'any', factor.form = 'any', factor.dose_unit = 'any'
-    ) = 1
+        * exclude (fit),
+        fit is not null as is_fitted,
+        fit.factor,
+        fit.wear_days,
+        fit.shortest_wear_days
+    from fitted
 ),
 
-factor_route as (
-    select distinct
-        ingredient,
-        route
-    from reference.mme_factor
-    where factor_set = $factor_set
-),
-
--- An order is no exposure where the source delivers what was given or dispensed.
-source_kind as (
-    select
-        source,
-        bool_or(is_exposure) as has_exposure_feed
-    from (
-        select
-            source,
-            is_delivered as is_exposure
-        from clean.source_coverage
-        where table_name = 'administration'
-        union all
-        select distinct
-            source,
-            record_kind = 'dispensing' as is_exposure
-        from clean.prescription
-    ) as feed
-    group by source
-),
-
--- Patches are worn one after the other, each for wear_days (72 hours for fentanyl): fewer than the
--- days supply needs last as long as they are worn, as the CDC files reset it (days = patches x 3).
--- More are still one at a time while each is worn for the shortest time the labelling knows (48
--- hours). Beyond that several are worn at once, and what was dispensed is spread over the days.
--- The factor is per mcg/h worn and never the one per patch dispensed, which has the days in it.
-supplied as (
-    select
-        counted.*,
-        factor.factor,
-        factor.ingredient is not null as has_factor_row,
-        case
-            when counted.record_kind = 'administration'
-                then if(
-                    counted.dose_unit = 'MCG/HR' and factor.wear_days is not null,
-                    factor.wear_days,
-                    1 + coalesce(counted.end_date, counted.start_date) - counted.start_date
-                )
-            when counted.quantity * factor.wear_days between 1 and counted.days_supply
-                then floor(counted.quantity * factor.wear_days)::integer
-            else counted.days_supply
-        end as days,
-        case
-            when counted.dose_unit <> 'MCG/HR' then counted.quantity
-            when counted.record_kind = 'administration' then counted.quantity * factor.wear_days
-            when counted.quantity * factor.wear_days <= counted.days_supply
-                then floor(counted.quantity * factor.wear_days)
-            when counted.quantity * factor.shortest_wear_days <= counted.days_supply
-                then counted.days_supply
-            else counted.quantity * factor.wear_days
-        end as unit_count
-    from counted
-    left join factor_of_product as factor
-        on
-            counted.ingredient = factor.ingredient
-            and counted.route is not distinct from factor.route
-            and counted.form is not distinct from factor.form
-            and counted.dose_unit is not distinct from factor.dose_unit
-),
-
--- The MME of the whole record as whole millionths: exact below 2^53, and above it no dose.
-totalled as (
+-- Why an item has no dose whatever its quantity: first what the set cannot convert, then what is
+-- not known of its strength. Strengths in text and columns that differ by more than their
+-- rounding (1 %) are believed in neither.
+item_dose as (
     select
         *,
-        unit_count * unit_strength * (factor * 1000000)::double as micro_mme
-    from supplied
+        case
+            when ingredient is null then coalesce(text_reason, 'text_not_read')
+            when is_fitted and factor is null then 'not_converted'
+            when not is_in_set then 'no_factor_for_ingredient'
+            when route is null and route_text is null then 'no_route'
+            when route is null then 'unknown_route'
+            when not is_route_in_set then 'no_factor_for_route'
+        end as set_reason,
+        case
+            when is_given and unit_text is null then 'no_amount_unit'
+            when
+                (is_given or strength is not null)
+                and unit_text is not null and delivered_measure is null
+                then 'unknown_unit'
+            when delivered_strength is not null and delivered_measure <> text_measure
+                then 'strength_contradicts_text'
+            when round(abs(delivered_strength / text_strength - 1), 6) > 0.01
+                then 'strength_contradicts_text'
+            when unit_strength is null and text_strength is null
+                then coalesce(text_reason, 'no_strength')
+            when unit_strength is null or not is_fitted then 'unit_does_not_fit'
+        end as strength_reason
+    from factored
+),
+
+dosed as (
+    select
+        record.*,
+        item_dose.ingredient,
+        item_dose.route,
+        item_dose.release,
+        item_dose.dose_unit,
+        item_dose.unit_strength,
+        item_dose.factor,
+        item_dose.wear_days,
+        item_dose.shortest_wear_days,
+        item_dose.set_reason,
+        item_dose.strength_reason,
+        floor(nullif(record.quantity, 0) * item_dose.wear_days) as worn_days
+    from record
+    inner join item_dose
+        on
+            record.is_given = item_dose.is_given
+            and record.drug_text is not distinct from item_dose.drug_text
+            and record.route_text is not distinct from item_dose.route_text
+            and record.strength is not distinct from item_dose.strength
+            and record.unit_text is not distinct from item_dose.unit_text
+),
+
+-- Patches are worn one after the other, wear_days each (72 hours for fentanyl). Fewer than the
+-- days supply calls for last as long as they can be worn, as the CDC files reset it (days =
+-- patches x 3). More are still one at a time while each is worn for the shortest time that the
+-- labelling knows (48 hours); beyond that several are worn at once, and what was dispensed is
+-- spread over the days. The factor is per mcg/h worn, never the one per patch dispensed, which
+-- has the wear in it. A patch that was put on is worn for its wear_days.
+supplied as (
+    select
+        *,
+        case
+            when is_given and dose_unit = 'MCG/HR' then coalesce(wear_days, 1)
+            when is_given then 1 + coalesce(end_date, start_date) - start_date
+            when worn_days < days_supply then greatest(worn_days, 1)::integer
+            else days_supply
+        end as days,
+        case
+            when dose_unit <> 'MCG/HR' then quantity
+            when is_given then quantity * wear_days
+            when quantity * shortest_wear_days <= days_supply then days
+            else quantity * wear_days
+        end as unit_count
+    from dosed
+),
+
+-- An order is no exposure where its source delivers what was given or dispensed.
+exposure_feed as (
+    select source
+    from clean.source_coverage
+    where table_name = 'administration' and is_delivered
+    union
+    select source
+    from clean.prescription
+    where record_kind = 'dispensing'
 ),
 
 judged as (
     select
         record.*,
-        coalesce(source_kind.has_exposure_feed, false) as has_exposure_feed,
         case
-            when record.ingredient is null then coalesce(record.text_reason, 'text_not_read')
-            when record.has_factor_row and record.factor is null then 'not_converted'
-            when record.ingredient not in (select ingredient from factor_route)
-                then 'no_factor_for_ingredient'
-            when record.route is null
-                then if(record.route_text is null, 'no_route', 'unknown_route')
-            when not exists (
-                select 1
-                from factor_route
-                where
-                    factor_route.ingredient = record.ingredient
-                    and factor_route.route in ('any', record.route)
-            ) then 'no_factor_for_route'
-            when record.record_kind = 'administration' and record.quantity is null
-                then 'no_amount'
-            when record.unit_reason is not null then record.unit_reason
-            when record.unit_strength is null then coalesce(record.text_reason, 'no_strength')
-            when not record.has_factor_row then 'unit_does_not_fit_route'
+            when record.set_reason is not null then record.set_reason
+            when record.is_given and record.quantity is null then 'no_amount'
+            when record.strength_reason is not null then record.strength_reason
+            when record.is_supply_absurd then 'days_supply_out_of_range'
             when record.days is null then 'no_days_supply'
-            when record.record_kind <> 'administration' and coalesce(record.quantity, 0) = 0
-                then 'no_quantity'
-            when coalesce(not record.micro_mme < 1e15, true) then 'dose_out_of_range'
+            when not record.is_given and coalesce(record.quantity, 0) = 0 then 'no_quantity'
+            -- About a billion MME and more is a fault of the data.
+            when coalesce(record.unit_count * record.unit_strength * record.factor >= 1e9, true)
+                then 'dose_out_of_range'
         end as dose_reason,
         case
             when record.record_kind <> 'order' then null
-            when source_kind.has_exposure_feed then 'order_not_exposure'
-            when record.days_supply is null then 'order_without_days_supply'
+            when exposure_feed.source is not null then 'order_not_exposure'
+            when record.days is null then 'order_without_days_supply'
         end as order_reason
-    from totalled as record
-    left join source_kind on record.source = source_kind.source
+    from supplied as record
+    left join exposure_feed on record.source = exposure_feed.source
+),
+
+-- Count (to 10^-6), strength (to 10^-12) and factor (to 10^-9) as whole numbers multiply without
+-- a rounding: 37.5 mcg/h x 2.4 is 90, and no dose depends on how a machine adds up.
+exact as (
+    select
+        *,
+        case
+            when dose_reason is null
+                then
+                    round(unit_count * 1e6)::hugeint
+                    * round(unit_strength * 1e12)::hugeint
+                    * round(factor::double * 1e9)::hugeint
+        end as total,
+        days * 1000000000000000000000::hugeint as total_of_one_micro_mme
+    from judged
 ),
 
 record_dose as (
@@ -274,15 +296,15 @@ record_dose as (
         route,
         release,
         start_date,
-        greatest(start_date, coalesce(start_date + days - 1, end_date, start_date)) as end_date,
-        case when record_kind <> 'administration' then days end as days_supply,
-        case
-            when dose_reason is null then (round(micro_mme)::bigint + days // 2) // days
-        end as dose_micro_mme,
         order_reason is null as is_in_timeline,
         coalesce(order_reason, dose_reason) as reason,
-        $factor_set as factor_set
-    from judged
+        $factor_set::varchar as factor_set,
+        greatest(start_date, coalesce(start_date + days::integer - 1, end_date)) as end_date,
+        case when not is_given then days::integer end as days_supply,
+        (
+            (2 * total + total_of_one_micro_mme) // (2 * total_of_one_micro_mme)
+        )::bigint as dose_micro_mme
+    from exact
 )
 
 from record_dose

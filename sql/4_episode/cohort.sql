@@ -4,7 +4,8 @@
 -- Key:    patient_index
 -- Units:  none
 -- Scope:  patient
--- Source: requirements in the order of the cohort definition; each flag stands on its own
+-- Source: requirements in the order of the cohort definition; each flag stands on its own until the
+--         escalation, after it each includes the ones before
 with
 
 opioid_record as (
@@ -15,12 +16,13 @@ opioid_record as (
     group by all
 ),
 
+-- Masked weeks count: which scores a procedure spoils depends on the episode.
 pain as (
     select
         patient_index,
         bool_or(pain_nrs is not null) as has_pain_score,
         count(distinct date_trunc('week', score_date)) filter (
-            where pain_nrs is not null and setting = 'outpatient' and not is_masked
+            where pain_nrs is not null and setting = 'outpatient'
         ) as outpatient_week_count
     from trajectory.pain_day
     group by all
@@ -51,13 +53,16 @@ best_episode as (
         bool_or(excluded_reason is null) as is_not_excluded,
         bool_or(
             excluded_reason is null
-            and coalesce(not_classifiable_reason <> 'follow_up_too_short', true)
+            and coalesce(
+                not_classifiable_reason not in ('follow_up_too_short', 'therapy_ended'), true
+            )
         ) as has_follow_up,
         bool_or(excluded_reason is null and not_classifiable_reason is null) as is_classifiable
     from episode.episode_profile
     group by all
 ),
 
+-- The baselines B1 and B0 touch, so three windows can share one week.
 cohort as (
     select
         patient.patient_index,
@@ -65,7 +70,7 @@ cohort as (
         opioid_record.patient_index is not null as has_opioid_record,
         coalesce(opioid_record.has_known_dose, false) as has_known_dose,
         coalesce(pain.has_pain_score, false) as has_pain_score,
-        coalesce(pain.outpatient_week_count >= 3 * $min_scored_weeks, false)
+        coalesce(pain.outpatient_week_count >= 3 * $min_scored_weeks - 1, false)
             as has_outpatient_scores,
         coalesce(therapy.has_long_term_therapy, false) as has_long_term_therapy,
         escalated.patient_index is not null as has_escalation,

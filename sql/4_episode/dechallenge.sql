@@ -27,31 +27,47 @@ period as (
         start_date,
         end_date,
         dose_mme,
+        is_lower_bound,
         lag(dose_mme) over (patient_periods) as previous_mme,
+        lag(start_date) over (patient_periods) as previous_start_date,
         lag(end_date) over (patient_periods) as previous_end_date,
+        lag(dose_mme, 2) over (patient_periods) as dose_before_that_mme,
         lead(start_date) over (patient_periods) as next_start_date
     from trajectory.dose_period
     window patient_periods as (partition by patient_index order by start_date)
 ),
 
--- A cut is a fall of the running dose, or the day after supply ends for longer than a bridged gap.
+-- A cut is a fall of the running dose, over a gap that therapy bridges, too. A fall that only takes
+-- back a short rise is none: an early refill's overlap or an acute course has ended.
+-- Nor is one to a dose that is not known in full. Supply that ends for longer than that gap is a
+-- cut to nothing, known once the gap is that long.
 dose_cut as (
     select
         patient_index,
         start_date as cut_date,
+        start_date as known_date,
         dose_mme
     from period
-    where dose_mme < previous_mme and start_date = previous_end_date + 1
+    where
+        dose_mme < previous_mme
+        and not is_lower_bound
+        and start_date - previous_end_date - 1 <= $bridge_gap_days
+        and not coalesce(
+            dose_before_that_mme <= dose_mme
+            and start_date - previous_start_date <= $bridge_gap_days,
+            false
+        )
     union all by name
     select
         patient_index,
         end_date + 1 as cut_date,
+        end_date + 1 + $bridge_gap_days as known_date,
         0 as dose_mme
     from period
     where coalesce(next_start_date - end_date - 1 > $bridge_gap_days, true)
 ),
 
--- The 5 % keep the end of an early refill's overlap from counting as a cut.
+-- The 5 % keep a new strength or package size from counting as a cut.
 cut_in_confirmation as (
     select
         response.episode_id,
@@ -62,7 +78,8 @@ cut_in_confirmation as (
         on
             response.patient_index = dose_cut.patient_index
             and dose_cut.cut_date between response.index_date + $confirmation_from_day
-            and least(response.index_date + $confirmation_to_day, response.follow_up_end_date)
+            and response.index_date + $confirmation_to_day
+            and dose_cut.known_date <= response.follow_up_end_date
             and dose_cut.dose_mme <= 0.95 * response.response_mme
     group by all
 ),
@@ -84,7 +101,7 @@ dated as (
     left join cut_in_confirmation as cut using (episode_id)
 ),
 
-dose_after as (
+supply_after as (
     select
         dated.episode_id,
         sum(
@@ -92,7 +109,8 @@ dose_after as (
                 least(period.end_date, dated.last_cut_date + $taper_mean_days - 1)
                 - greatest(period.start_date, dated.last_cut_date) + 1
             )
-        ) / $taper_mean_days as after_cut_mme
+        ) / $taper_mean_days as mean_mme,
+        bool_or(period.is_lower_bound) as has_unknown_dose
     from dated
     inner join trajectory.dose_period as period
         on
@@ -100,6 +118,18 @@ dose_after as (
             and period.end_date >= dated.last_cut_date
             and period.start_date <= dated.last_cut_date + $taper_mean_days - 1
     group by all
+),
+
+-- Days without supply are days of no dose, here; days of unknown dose leave the mean unknown.
+dose_after as (
+    select
+        dated.episode_id,
+        case
+            when not coalesce(supply_after.has_unknown_dose, false)
+                then coalesce(supply_after.mean_mme, 0)
+        end as after_cut_mme
+    from dated
+    left join supply_after using (episode_id)
 ),
 
 pain_week as (
@@ -142,13 +172,9 @@ dechallenge as (
         dated.first_cut_date,
         dated.last_cut_date,
         dated.response_mme,
-        coalesce(dose_after.after_cut_mme, 0) as after_cut_mme,
-        1 - coalesce(dose_after.after_cut_mme, 0) / nullif(dated.response_mme, 0) as cut_share,
-        dated.has_cut
-        and coalesce(
-            1 - coalesce(dose_after.after_cut_mme, 0) / nullif(dated.response_mme, 0)
-            >= $taper_min_cut, false
-        ) as is_taper,
+        dose_after.after_cut_mme,
+        round(1 - dose_after.after_cut_mme / nullif(dated.response_mme, 0), 9) as cut_share,
+        dated.has_cut and coalesce(cut_share >= $taper_min_cut, false) as is_taper,
         coalesce(
             dated.follow_up_end_date >= dated.last_cut_date + $withdrawal_days + 90, false
         ) as is_observable,
@@ -156,7 +182,7 @@ dechallenge as (
         pain.after_nrs,
         coalesce(pain.before_week_count, 0) as before_week_count,
         coalesce(pain.after_week_count, 0) as after_week_count,
-        pain.after_nrs - pain.before_nrs as change_nrs
+        round(pain.after_nrs - pain.before_nrs, 9) as change_nrs
     from dated
     left join dose_after using (episode_id)
     left join pain using (episode_id)

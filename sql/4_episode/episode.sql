@@ -4,18 +4,33 @@
 -- Key:    episode_id
 -- Units:  doses in MME per day
 -- Scope:  patient
--- Source: merging and linking are design choices; cancer, palliative care and sickle cell
---         disease are
---         outside CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); code lists in reference.code_list
+-- Source: merging, linking and leaving out pregnancy are design choices; cancer, palliative care
+--         and sickle cell disease are outside CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); code
+--         lists in reference.code_list
 with
 
-step as (
+escalated as (
     select
         *,
-        lag(increase_date) over (patient_steps) as previous_date
+        increase_date - lag(increase_date) over (patient_steps) as since_last_days,
+        round(mean_sustained_mme / lag(mean_sustained_mme) over (patient_steps), 9)
+            as ratio_to_last
     from episode.escalation
     where failed_requirement is null
     window patient_steps as (partition by patient_index order by increase_date)
+),
+
+-- A late or early refill soon after a step is an increase, too, and most of its old mean is from
+-- before the step: the same step seen again, unless the dose is higher than after the last one.
+step as (
+    select
+        *,
+        lag(increase_date) over (partition by patient_index order by increase_date)
+            as previous_date
+    from escalated
+    where
+        coalesce(since_last_days >= $merge_days, true)
+        or ratio_to_last >= $escalation_min_ratio
 ),
 
 -- A step less than merge_days after the step before it continues the same chain.
@@ -33,11 +48,17 @@ first_step as (
     qualify row_number() over (partition by patient_index, chain order by increase_date) = 1
 ),
 
+-- A step is known once its new mean dose is: one that begins late in the response window is judged
+-- by doses after it, which no feature may see.
 step_count as (
     select
         first_step.patient_index,
         first_step.chain,
-        count(*) as step_count
+        count(*) as step_count,
+        count(*) filter (
+            where chained.increase_date + $dose_after_days - 1
+            <= first_step.increase_date + $response_to_day
+        ) as known_step_count
     from first_step
     inner join chained
         on
@@ -64,15 +85,19 @@ excluding_code as (
         on
             diagnosis.code_system = list.code_system
             and starts_with(diagnosis.code, list.code_prefix)
-            and list.concept in ('active_cancer', 'palliative_care', 'sickle_cell_disease')
+            and list.concept in (
+                'active_cancer', 'palliative_care', 'sickle_cell_disease', 'pregnancy'
+            )
     group by all
 ),
 
--- Follow-up ends with observation, death, or the end of the therapy run that is no taper.
+-- Follow-up ends with observation or death. Therapy that ends within the response window makes the
+-- episode unclassifiable (episode_profile); one that ends later is a cut (dechallenge).
 followed as (
     select
         first_step.*,
         step_count.step_count,
+        step_count.known_step_count,
         excluding_code.concept as excluding_concept,
         patient.observation_start_date,
         year(first_step.increase_date) - patient.birth_year as age_years,
@@ -83,18 +108,18 @@ followed as (
     left join clean.patient as patient using (patient_index)
 ),
 
--- The dose taken back to within 110 % of the old one by the end of the reversal window.
+-- The dose at the end of the reversal window; over a gap that therapy bridges, the last supply.
 reversal as (
     select
         followed.patient_index,
         followed.chain,
-        max(period.dose_mme) as dose_then_mme
+        arg_max(period.dose_mme, period.start_date) as dose_then_mme
     from followed
     inner join trajectory.dose_period as period
         on
             followed.patient_index = period.patient_index
+            and period.start_date between followed.increase_date
             and followed.increase_date + $reversal_days
-            between period.start_date and period.end_date
     group by all
 ),
 
@@ -107,13 +132,19 @@ episode as (
         followed.mean_after_mme as dose_after_mme,
         followed.dose_ratio,
         followed.step_count,
+        followed.known_step_count,
         followed.increase_date - followed.run_start_date as prior_therapy_days,
         followed.age_years,
         followed.increase_date - followed.observation_start_date as look_back_days,
         followed.follow_up_end_date,
         followed.follow_up_end_date - followed.increase_date as follow_up_days,
         coalesce(followed.increase_date - followed.previous_date < $link_days, false) as is_linked,
-        coalesce(reversal.dose_then_mme <= 1.1 * followed.mean_before_mme, true) as is_reversed,
+        -- Taken back: to within 110 % of the old dose, or therapy ended.
+        coalesce(
+            reversal.dose_then_mme <= round(1.1 * followed.mean_before_mme, 9)
+            or followed.run_end_date < followed.increase_date + $reversal_days,
+            true
+        ) as is_reversed,
         case
             when followed.age_years < $adult_age_years then 'under_age'
             when followed.age_years is null then 'age_unknown'

@@ -43,17 +43,35 @@ dose as (
     group by all
 ),
 
+-- Days at the end of the response window with nothing in supply.
+last_supply as (
+    select
+        episode.episode_id,
+        $response_to_day - max(least(
+            period.end_date - episode.index_date, $response_to_day
+        )) as days_without_supply
+    from episode.episode as episode
+    inner join trajectory.dose_period as period
+        on
+            episode.patient_index = period.patient_index
+            and period.end_date >= episode.index_date
+            and period.start_date <= episode.index_date + $response_to_day
+    group by all
+),
+
+-- Rounded, so that a change of exactly a threshold is not lost in the last binary digit.
 changed as (
     select
         episode.*,
         pain.* exclude (episode_id),
         dose.* exclude (episode_id),
-        dose.response_mme / nullif(dose.distal_mme, 0) as response_to_distal_ratio,
-        pain.response_nrs - pain.distal_nrs as distal_change_nrs,
-        pain.response_nrs - pain.proximal_nrs as proximal_change_nrs,
-        pain.early_nrs - pain.proximal_nrs as early_change_nrs,
-        pain.late_nrs - pain.early_nrs as late_change_nrs,
-        $rtm_slope * (pain.proximal_nrs - pain.distal_nrs) as expected_change_nrs,
+        last_supply.days_without_supply,
+        round(dose.response_mme / nullif(dose.distal_mme, 0), 9) as response_to_distal_ratio,
+        round(pain.response_nrs - pain.distal_nrs, 9) as distal_change_nrs,
+        round(pain.response_nrs - pain.proximal_nrs, 9) as proximal_change_nrs,
+        round(pain.early_nrs - pain.proximal_nrs, 9) as early_change_nrs,
+        round(pain.late_nrs - pain.early_nrs, 9) as late_change_nrs,
+        round($rtm_slope * (pain.proximal_nrs - pain.distal_nrs), 9) as expected_change_nrs,
         sqrt(pain.response_se_nrs ** 2 + pain.distal_se_nrs ** 2) as change_se_nrs,
         sqrt(pain.early_se_nrs ** 2 + pain.proximal_se_nrs ** 2) as early_change_se_nrs,
         least(pain.distal_week_count, pain.proximal_week_count, pain.response_week_count)
@@ -61,13 +79,14 @@ changed as (
     from episode.episode as episode
     left join pain using (episode_id)
     left join dose using (episode_id)
+    left join last_supply using (episode_id)
 ),
 
 -- An episode that cannot be judged says why; it is never counted as a negative.
 episode_profile as (
     select
-        * exclude (excluded_reason),
-        distal_change_nrs - expected_change_nrs as adjusted_change_nrs,
+        * exclude (excluded_reason, days_without_supply),
+        round(distal_change_nrs - expected_change_nrs, 9) as adjusted_change_nrs,
         case
             when fewest_scored_weeks >= $grade_a_weeks then 'A'
             when fewest_scored_weeks >= $grade_b_weeks then 'B'
@@ -76,11 +95,12 @@ episode_profile as (
         excluded_reason,
         case
             when coalesce(follow_up_days < $response_to_day, true) then 'follow_up_too_short'
-            when distal_week_count < $min_scored_weeks then 'too_few_scores_distal'
-            when proximal_week_count < $min_scored_weeks then 'too_few_scores_proximal'
-            when response_week_count < $min_scored_weeks then 'too_few_scores_response'
+            when days_without_supply > $bridge_gap_days then 'therapy_ended'
+            when coalesce(distal_week_count, 0) < $min_scored_weeks then 'too_few_scores_distal'
+            when coalesce(proximal_week_count, 0) < $min_scored_weeks then 'too_few_scores_proximal'
+            when coalesce(response_week_count, 0) < $min_scored_weeks then 'too_few_scores_response'
             when coalesce(lower_bound_days, 0) > 0 then 'dose_unknown'
-            when response_to_distal_ratio is null then 'no_dose_in_window'
+            when coalesce(response_to_distal_ratio, 0) = 0 then 'no_dose_in_window'
         end as not_classifiable_reason
     from changed
 )

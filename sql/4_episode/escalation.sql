@@ -22,12 +22,13 @@ step_in_run as (
             and step.increase_date between run.start_date and run.end_date
 ),
 
+-- Rounded, so that a rise of exactly 20 % or 5 MME is not lost in the last binary digit.
 measured as (
     select
         *,
-        mean_after_mme / nullif(mean_before_mme, 0) as dose_ratio,
-        mean_sustained_mme / nullif(mean_before_mme, 0) as sustained_ratio,
-        mean_after_mme - mean_before_mme as rise_mme,
+        round(mean_after_mme / nullif(mean_before_mme, 0), 9) as dose_ratio,
+        round(mean_sustained_mme / nullif(mean_before_mme, 0), 9) as sustained_ratio,
+        round(mean_after_mme - mean_before_mme, 9) as rise_mme,
         coalesce(long_term_date < increase_date, false) as is_long_term
     from step_in_run
 ),
@@ -36,7 +37,8 @@ measured as (
 large_enough as (
     select
         patient_index,
-        increase_date
+        increase_date,
+        mean_before_mme
     from measured
     where dose_ratio >= $escalation_min_ratio and rise_mme >= $escalation_min_mme
 ),
@@ -48,16 +50,14 @@ record_near as (
         record.ingredient,
         record.release,
         record.start_date,
-        record.end_date,
-        record.start_date < rise.increase_date as is_before,
-        record.end_date >= rise.increase_date as is_after
+        record.end_date
     from large_enough as rise
     inner join trajectory.record_dose as record
         on
             rise.patient_index = record.patient_index
             and record.is_in_timeline
             and record.end_date >= rise.increase_date - $rotation_days
-            and record.start_date <= rise.increase_date
+            and record.start_date <= rise.increase_date + $rotation_days
 ),
 
 ingredient_near as (
@@ -65,33 +65,56 @@ ingredient_near as (
         patient_index,
         increase_date,
         ingredient,
-        bool_or(is_before) as is_before,
-        bool_or(is_after) as is_after
+        bool_or(start_date < increase_date) as was_there,
+        bool_or(start_date = increase_date) as begins,
+        bool_or(end_date >= increase_date + $rotation_days) as stays
     from record_near
     group by all
 ),
 
--- A rotation swaps one opioid for another: one stops, one that was not there begins.
+-- A rotation swaps one opioid for another: one that was not there begins, one stops, if only when
+-- what was left of it is used up.
 rotation as (
     select
         patient_index,
         increase_date,
-        bool_or(is_before and not is_after) and bool_or(is_after and not is_before) as is_rotation
+        bool_or(begins and not was_there) and bool_or(was_there and not stays) as is_rotation
     from ingredient_near
     group by all
 ),
 
--- A short immediate-release course beside unchanged therapy treats something acute.
+-- What the dose is on the first day that an acute course can no longer cover; over a short gap the
+-- last supply counts.
+later_dose as (
+    select
+        rise.patient_index,
+        rise.increase_date,
+        rise.mean_before_mme,
+        arg_max(period.dose_mme, period.start_date) as dose_then_mme
+    from large_enough as rise
+    inner join trajectory.dose_period as period
+        on
+            rise.patient_index = period.patient_index
+            and period.start_date between rise.increase_date
+            and rise.increase_date + $acute_course_days
+    group by all
+),
+
+-- A short immediate-release course treats something acute if therapy beside it is unchanged: the
+-- dose is back when it is over. Therapy that is itself dispensed in short supplies stays raised.
 acute_course as (
     select
         patient_index,
         increase_date,
-        bool_and(
-            coalesce(release <> 'extended', true)
-            and end_date - start_date + 1 <= $acute_course_days
-        ) as is_acute_course
+        bool_or(
+            coalesce(record_near.release <> 'extended', true)
+            and record_near.end_date - record_near.start_date + 1 <= $acute_course_days
+        )
+        and bool_and(later_dose.dose_then_mme <= round(1.1 * later_dose.mean_before_mme, 9))
+            as is_acute_course
     from record_near
-    where start_date = increase_date
+    inner join later_dose using (patient_index, increase_date)
+    where record_near.start_date = increase_date
     group by all
 ),
 

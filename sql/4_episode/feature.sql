@@ -5,8 +5,7 @@
 -- Units:  doses in MME per day, pain in NRS points
 -- Scope:  patient
 -- Source: pre-specified features (design choice); counts of scores and visits are left out
---         because they
---         speak of care seeking (Goldstein, informed presence, JAMIA ocz148)
+--         because they speak of care seeking (Goldstein, informed presence, JAMIA ocz148)
 with
 
 judged as (
@@ -19,6 +18,7 @@ judged as (
 code_near as (
     select
         judged.episode_id,
+        diagnosis.code_system,
         left(diagnosis.code, 3) as category,
         bool_and(diagnosis.diagnosis_date >= judged.index_date - 30) as is_new
     from judged
@@ -45,7 +45,7 @@ feature as (
         log2(judged.response_to_distal_ratio) as log2_dose_ratio_distal,
         log2(judged.response_mme / nullif(judged.proximal_mme, 0)) as log2_dose_ratio_proximal,
         judged.response_mme,
-        judged.step_count::double as step_count,
+        judged.known_step_count::double as step_count,
         judged.prior_therapy_days::double as prior_therapy_days,
         judged.distal_nrs,
         judged.proximal_nrs,

@@ -7,7 +7,8 @@
 -- Source: mean of weekly medians; standard error from a pooled within-person SD (settings)
 with
 
--- Outpatient scores only: hospital scores speak of the stay.
+-- Outpatient scores only: hospital scores speak of the stay. A procedure also masks the days before
+-- it, but what ends with the response window is read as it was known then.
 scored_week as (
     select
         win.episode_id,
@@ -21,8 +22,14 @@ scored_week as (
             win.patient_index = day.patient_index
             and day.score_date between win.start_date and win.end_date
             and day.setting = 'outpatient'
-            and not day.is_masked
             and day.pain_nrs is not null
+    inner join episode.episode as episode on win.episode_id = episode.episode_id
+    where
+        not day.is_masked
+        or (
+            win.end_date <= episode.index_date + $response_to_day
+            and day.masked_by_date > episode.index_date + $response_to_day
+        )
     group by all
 ),
 

@@ -14,8 +14,7 @@ vote as (
         max(strength) filter (where rule = 'LF01') as paradox_strength,
         max(vote) filter (where rule = 'LF03') as relief_vote,
         max(vote) filter (where rule = 'LF06') as dechallenge_vote,
-        max(strength) filter (where rule = 'LF06') as dechallenge_strength,
-        max(abstain_reason) filter (where rule = 'LF06') as dechallenge_abstain_reason
+        max(strength) filter (where rule = 'LF06') as dechallenge_strength
     from label.vote
     group by all
 ),
@@ -26,7 +25,6 @@ active as (
         profile.patient_index,
         profile.data_grade,
         profile.step_count,
-        coalesce(vote.paradox_vote, 'ABSTAIN') as paradox_vote,
         profile.not_classifiable_reason is not null as is_insufficient,
         coalesce(vote.paradox_vote = 'OIH', false) as has_paradox,
         coalesce(vote.paradox_vote = 'OIH' and vote.paradox_strength = 'strong', false)

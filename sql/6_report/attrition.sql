@@ -20,8 +20,8 @@ requirement as (
             'Dose escalation on long-term therapy',
             'Adult at the index date',
             'Look-back observed',
-            'No cancer, palliative care or sickle cell disease',
-            'Followed through the response window',
+            'No cancer, palliative care, sickle cell disease or pregnancy',
+            'On therapy and followed through the response window',
             'Pain scored and dose known in every window'
         ]) as requirement,
         unnest([

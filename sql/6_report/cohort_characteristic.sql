@@ -18,6 +18,7 @@ first_day as (
 
 described as (
     select
+        cohort.has_opioid_record,
         cohort.has_long_term_therapy,
         cohort.is_classifiable,
         patient.sex,
@@ -25,7 +26,7 @@ described as (
         first_day.mean_mme,
         cohort.source
     from episode.cohort as cohort
-    inner join clean.patient as patient using (patient_index)
+    left join clean.patient as patient using (patient_index)
     left join first_day using (patient_index)
 ),
 
@@ -35,8 +36,9 @@ category as (
         is_classifiable,
         unnest(['Sex', 'Age at first opioid', 'Mean dose on therapy', 'Source']) as characteristic,
         unnest([
-            sex,
+            coalesce(sex, 'unknown'),
             case
+                when not has_opioid_record then 'no opioid'
                 when age_years is null then 'unknown'
                 when age_years < 18 then 'under 18'
                 when age_years < 45 then '18 to 44'
@@ -45,8 +47,8 @@ category as (
                 else '80 and over'
             end,
             case
-                when mean_mme is null then 'no opioid'
-                when mean_mme = 0 then 'unknown'
+                when not has_opioid_record then 'no opioid'
+                when coalesce(mean_mme, 0) = 0 then 'unknown'
                 when mean_mme < 20 then 'under 20 MME'
                 when mean_mme < 50 then '20 to 49 MME'
                 when mean_mme < 90 then '50 to 89 MME'

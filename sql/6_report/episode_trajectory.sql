@@ -40,11 +40,11 @@ monthly_dose as (
     group by all
 ),
 
-monthly_pain as (
+scored_week as (
     select
         month.episode_id,
         month.month_number,
-        avg(day.pain_nrs) as mean_nrs
+        median(day.pain_nrs) as pain_nrs
     from month_of_episode as month
     inner join trajectory.pain_day as day
         on
@@ -53,6 +53,15 @@ monthly_pain as (
             and day.setting = 'outpatient'
             and not day.is_masked
             and day.pain_nrs is not null
+    group by month.episode_id, month.month_number, date_trunc('week', day.score_date)
+),
+
+monthly_pain as (
+    select
+        episode_id,
+        month_number,
+        avg(pain_nrs) as mean_nrs
+    from scored_week
     group by all
 ),
 

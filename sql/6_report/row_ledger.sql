@@ -5,6 +5,7 @@
 -- Units:  rows
 -- Scope:  cohort
 -- Source: raw.delivery, raw.quarantine, clean.row_outcome, trajectory.record_dose, clean.pain_score
+--         and trajectory.pain_day
 with
 
 ingest as (
@@ -36,6 +37,7 @@ ingest as (
         rule as reason,
         count(*) as row_count
     from raw.quarantine
+    where step = 'ingest'
     group by all
 ),
 
@@ -125,6 +127,7 @@ dosing as (
     group by all
 ),
 
+-- Likewise a current score whose day is missing among the days of pain.
 scoring as (
     select
         'pain' as step,
@@ -154,6 +157,7 @@ scoring as (
             score.patient_index = day.patient_index
             and score.scored_at::date = day.score_date
             and score.setting = day.setting
+    where score.recall <> 'now' or day.score_date is not null
     group by all
 ),
 

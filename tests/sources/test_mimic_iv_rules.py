@@ -524,6 +524,7 @@ def test_the_doses_of_the_products_scanned_add_up():
             --------+-------------
             1-1     | Administered
             1-2     | Administered
+            1-3     | Administered
         """,
         """
             emar_id | parent_field_ordinal | dose_given | dose_given_unit
@@ -533,8 +534,13 @@ def test_the_doses_of_the_products_scanned_add_up():
             1-1     | 1.2                  | 2.5        | MG
             1-1     | 1.10                 | 0.1        | mg
             1-2     | 1.1                  | 0          | mg
+            1-3     | 1.1                  | 1,250.5    | mcg
         """,
-    ) == [("mimic_iv:1-1", 7.6, "MG", None), ("mimic_iv:1-2", 0.0, "mg", None)]
+    ) == [
+        ("mimic_iv:1-1", 7.6, "MG", None),
+        ("mimic_iv:1-2", 0.0, "mg", None),
+        ("mimic_iv:1-3", 1250.5, "mcg", None),
+    ]
 
 
 def test_a_dose_that_cannot_be_read_leaves_the_whole_amount_unknown():

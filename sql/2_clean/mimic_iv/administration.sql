@@ -169,7 +169,7 @@ counted as (
 
 emar_row as (
     select
-        medication as drug_text,
+        trim(medication) as drug_text,
         route_text,
         charttime as started_at,
         null as ended_at,

@@ -5,10 +5,8 @@
 -- Units:  NRS points; ratio of doses
 -- Scope:  cohort
 -- Source: Chen 2014, J Opioid Manag 10:383 (hyperalgesia gets worse with the dose, tolerance
---         better);
---         Hayes 2020, Pain 161:979 (escalation without benefit is common); thresholds of
---         worsening are
---         design choices
+--         better); Hayes 2020, Pain 161:979 (escalation without benefit is common); thresholds of
+--         worsening are design choices
 with
 
 measured as (
@@ -24,7 +22,7 @@ measured as (
         adjusted_change_nrs >= $strong_se * change_se_nrs as is_beyond_strong_error,
         adjusted_change_nrs >= $strong_rise_nrs
         or (
-            adjusted_change_nrs >= $strong_rise_share * distal_nrs
+            adjusted_change_nrs >= round($strong_rise_share * distal_nrs, 9)
             and adjusted_change_nrs >= $weak_rise_nrs
         ) as is_strong_rise,
         proximal_change_nrs >= $proximal_fall_limit_nrs

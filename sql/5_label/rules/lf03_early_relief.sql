@@ -5,9 +5,23 @@
 -- Units:  NRS points
 -- Scope:  cohort
 -- Source: Chen 2014, J Opioid Manag 10:383 (tolerance improves with the dose, then wanes); size
---         of relief
---         after Farrar 2001, Pain 94:149
+--         of relief after Farrar 2001, Pain 94:149 (a point or a share), the share never less
+--         than half of relief_nrs (design choice)
 with
+
+-- The fall that counts as relief: a share of mild pain is less than a point.
+limited as (
+    select
+        *,
+        coalesce(
+            greatest(
+                $relief_nrs, least($relief_nrs / 2, round(-$strong_rise_share * proximal_nrs, 9))
+            ),
+            $relief_nrs
+        ) as relief_limit_nrs
+    from episode.episode_profile
+    where excluded_reason is null
+),
 
 measured as (
     select
@@ -15,21 +29,17 @@ measured as (
         early_change_nrs,
         late_change_nrs,
         early_change_se_nrs,
-        early_change_nrs <= $relief_nrs
-        or (
-            early_change_nrs <= -$strong_rise_share * proximal_nrs
-            and early_change_nrs <= $relief_nrs / 2
-        ) as is_relief,
+        relief_limit_nrs,
+        early_change_nrs <= relief_limit_nrs as is_relief,
         -early_change_nrs >= $weak_se * early_change_se_nrs as is_beyond_error,
-        proximal_change_nrs <= $relief_nrs
-        and late_nrs - proximal_nrs <= $relief_nrs as is_kept,
+        proximal_change_nrs <= relief_limit_nrs
+        and round(late_nrs - proximal_nrs, 9) <= relief_limit_nrs as is_kept,
         late_change_nrs >= $waning_nrs as is_waned,
         case
             when not_classifiable_reason is not null then not_classifiable_reason
             when coalesce(early_score_count, 0) < 2 then 'too_few_scores_early'
         end as unmet
-    from episode.episode_profile
-    where excluded_reason is null
+    from limited
 ),
 
 judged as (
@@ -58,8 +68,8 @@ vote as (
             {
                 'name': 'change E - B0',
                 'value': early_change_nrs,
-                'threshold': $relief_nrs::double,
-                'margin': $relief_nrs - early_change_nrs,
+                'threshold': relief_limit_nrs::double,
+                'margin': relief_limit_nrs - early_change_nrs,
                 'unit': 'NRS point'
             },
             {

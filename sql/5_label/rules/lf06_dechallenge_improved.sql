@@ -14,6 +14,7 @@ untapered as (
     from episode.dechallenge
     where
         not is_taper
+        and cut_share is not null
         and is_observable
         and before_week_count >= $min_scored_weeks
         and after_week_count >= $min_scored_weeks
@@ -22,7 +23,8 @@ untapered as (
 measured as (
     select
         dechallenge.*,
-        dechallenge.change_nrs - coalesce(untapered.change_nrs, 0) as adjusted_change_nrs,
+        round(dechallenge.change_nrs - coalesce(untapered.change_nrs, 0), 9)
+            as adjusted_change_nrs,
         $within_person_sd_nrs * sqrt(
             1 / nullif(dechallenge.before_week_count, 0)
             + 1 / nullif(dechallenge.after_week_count, 0)
@@ -39,7 +41,7 @@ sized as (
         -adjusted_change_nrs >= $strong_se * change_se_nrs as is_beyond_strong_error,
         adjusted_change_nrs <= $strong_improvement_nrs
         or (
-            adjusted_change_nrs <= -$strong_rise_share * before_nrs
+            adjusted_change_nrs <= round(-$strong_rise_share * before_nrs, 9)
             and adjusted_change_nrs <= $improvement_nrs
         ) as is_strongly_improved
     from measured
@@ -50,6 +52,7 @@ judged as (
     select
         *,
         case
+            when cut_share is null then 'dose_unknown'
             when not is_taper then 'no_taper'
             when not is_observable then 'follow_up_too_short'
             when before_week_count < $min_scored_weeks then 'too_few_scores_before_taper'

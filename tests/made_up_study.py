@@ -1,0 +1,230 @@
+"""Warehouses of made-up patients, as a run leaves them before the report tables are built. Nothing in them is real.
+
+The report tables are then built by the project's own SQL, so their counts hang together as those of a study do.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from pipelines import contracts, sql_files, warehouse
+
+CONTRACTS = contracts.all_contracts()
+CANARY = "patient-canary-4711"
+
+# Each requirement with the one that it presupposes, and the share of patients who then meet it.
+REQUIREMENTS = {
+    "has_opioid_record": (None, 0.97),
+    "has_known_dose": ("has_opioid_record", 0.99),
+    "has_pain_score": (None, 0.98),
+    "has_outpatient_scores": ("has_pain_score", 0.9),
+    "has_long_term_therapy": ("has_opioid_record", 0.7),
+    "has_escalation": ("has_long_term_therapy", 0.6),
+    "is_adult": ("has_escalation", 0.995),
+    "has_look_back": ("is_adult", 0.9),
+    "is_not_excluded": ("has_look_back", 0.97),
+    "has_follow_up": ("is_not_excluded", 0.95),
+    "is_classifiable": ("has_follow_up", 0.8),
+}
+TIERS = {
+    "strong_candidate": (0.02, 1.6),
+    "probable": (0.08, 1.8),
+    "possible": (0.15, 1.2),
+    "mixed": (0.01, 0.5),
+    "alternative_more_likely": (0.14, -1.0),
+    "no_paradox": (0.6, 0.0),
+}
+INDEX_DATE = date(2015, 1, 1)
+
+
+def study(
+    patients: int, seed: int, source: str = "simulated", shares: Mapping[str, float] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A warehouse with every table that the report reads, and the report tables built from them."""
+    rng = np.random.default_rng(seed)
+    connection = duckdb.connect()
+    for contract in CONTRACTS.values():
+        if not contract.is_raw:
+            warehouse.create(connection, contract)
+    cohort = _cohort(rng, patients, source, shares or {})
+    _insert(connection, "episode.cohort", cohort)
+    _add_patients(connection, rng, patients, source)
+    _add_records(connection, rng, cohort)
+    _add_episodes(connection, rng, cohort)
+    _add_ledger(connection, rng, source)
+    warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
+    for sql in sql_files.tables():
+        if sql.table.startswith("report."):
+            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], {})
+    return connection
+
+
+def _cohort(rng: np.random.Generator, patients: int, source: str, shares: Mapping[str, float]) -> pl.DataFrame:
+    flags: dict[str, Any] = {}
+    for name, (presupposed, share) in REQUIREMENTS.items():
+        flags[name] = rng.random(patients) < shares.get(name, share)
+        if presupposed:
+            flags[name] &= flags[presupposed]
+    return pl.DataFrame({"patient_index": np.arange(patients), **flags}).with_columns(source=pl.lit(source))
+
+
+def _add_patients(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, patients: int, source: str) -> None:
+    patient = pl.DataFrame(
+        {
+            "patient_id": [f"{source}:{CANARY}-{number}" for number in range(patients)],
+            "patient_index": np.arange(patients),
+            "sex": rng.choice(["female", "male", "unknown"], patients, p=[0.555, 0.442, 0.003]),
+            "birth_year": np.clip(rng.normal(1960, 16, patients), 1925, 2005).astype(int),
+        }
+    )
+    _insert(connection, "clean.patient", patient.with_columns(source=pl.lit(source)))
+
+
+def _add_records(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, cohort: pl.DataFrame) -> None:
+    """Opioid dispensings with doses, and pain scores by month around the index date."""
+    patients = len(cohort)
+    dose = np.round(rng.lognormal(3.4, 0.7, patients), 3)
+    after = dose * np.where(cohort["has_escalation"], rng.choice([1.3, 1.5, 2.0], patients), 1)
+    treated = cohort.with_columns(before_mme=dose, after_mme=after).filter("has_opioid_record")
+    for column, start, end in (
+        ("before_mme", date(2013, 6, 1), date(2014, 12, 31)),
+        ("after_mme", INDEX_DATE, date(2016, 6, 1)),
+    ):
+        period = treated.select("patient_index", dose_mme=column, is_lower_bound=pl.lit(False))
+        _insert(connection, "trajectory.dose_period", period.with_columns(start_date=start, end_date=end))
+    fills = treated.select("patient_index", "source", "has_known_dose").sample(fraction=3, with_replacement=True, seed=1)
+    fills = pl.concat([treated.select(fills.columns), fills]).with_row_index("number")
+    record = fills.with_columns(
+        prescription_id=pl.format("{}:prescription:{}", "source", "number"), record_kind=pl.lit("dispensing")
+    )
+    _insert(connection, "clean.prescription", record.drop("number", "has_known_dose"))
+    known = record.select(
+        "patient_index",
+        "record_kind",
+        record_id="prescription_id",
+        dose_micro_mme=pl.when("has_known_dose").then(30_000_000),
+        is_in_timeline=pl.lit(True),
+        reason=pl.when(~pl.col("has_known_dose")).then(pl.lit("no_strength")),
+    )
+    _insert(connection, "trajectory.record_dose", known)
+
+    scored = cohort.filter("has_pain_score").select("patient_index", "source")
+    month = pl.DataFrame({"month_number": np.arange(-12, 12)})
+    score = scored.join(month, how="cross").with_row_index("number")
+    level = rng.normal(5.5, 1.5, patients)[score["patient_index"]] + rng.normal(0, 1.2, len(score))
+    score = score.select(
+        "patient_index",
+        "source",
+        pain_score_id=pl.format("{}:score:{}", "source", "number"),
+        scored_at=pl.lit(INDEX_DATE).cast(pl.Datetime) + pl.duration(days=pl.col("month_number") * 30 + 3),
+        instrument=pl.lit("NRS"),
+        recall=pl.lit("now"),
+        setting=pl.lit("outpatient"),
+        pain_nrs=pl.when(pl.Series(rng.random(len(score)) > 0.03)).then(pl.Series(np.clip(level, 0, 10))),
+    ).with_columns(unknown_reason=pl.when(pl.col("pain_nrs").is_null()).then(pl.lit("unable_to_score")))
+    _insert(connection, "clean.pain_score", score)
+    _insert(
+        connection,
+        "trajectory.pain_day",
+        score.select("patient_index", "setting", "pain_nrs", score_date=pl.col("scored_at").dt.date(), is_masked=False),
+    )
+    diagnosis = cohort.sample(fraction=0.6, seed=2).select("patient_index", "source").with_row_index("number")
+    _insert(
+        connection,
+        "clean.diagnosis",
+        diagnosis.select("patient_index", "source", diagnosis_id=pl.format("{}:diagnosis:{}", "source", "number")),
+    )
+
+
+def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, cohort: pl.DataFrame) -> None:
+    """One or two episodes of every patient inside the cohort, with tier, votes and probability."""
+    inside = cohort.filter("is_not_excluded")
+    episode = pl.concat([inside, inside.sample(fraction=0.15, seed=3)]).with_row_index("number")
+    names, share = list(TIERS), np.array([share for share, _ in TIERS.values()])
+    episode = episode.with_columns(
+        episode_id=pl.format("{}:{}", "patient_index", "number"),
+        index_date=INDEX_DATE,
+        follow_up_end_date=date(2015, 12, 31),
+        tier=pl.when("is_classifiable")
+        .then(pl.Series(rng.choice(names, len(episode), p=share / share.sum())))
+        .otherwise(pl.lit("insufficient_data")),
+        is_dechallenge_not_observed=pl.Series(rng.random(len(episode)) < 0.88),
+        oih_probability=pl.Series(rng.beta(1, 12, len(episode))),
+    )
+    _insert(connection, "episode.episode", episode)
+    _insert(connection, "label.tier", episode)
+    _insert(connection, "label.score", episode.filter(pl.col("tier") != "insufficient_data"))
+    rise = pl.DataFrame({"tier": names, "rise_nrs": [rise for _, rise in TIERS.values()]})
+    connection.register("rise", episode.join(rise, on="tier").group_by("patient_index").agg(pl.col("rise_nrs").max()))
+    connection.execute(
+        "update trajectory.pain_day as day set pain_nrs = least(greatest(pain_nrs + rise_nrs, 0), 10) "
+        "from rise where day.patient_index = rise.patient_index and score_date >= ?",
+        [INDEX_DATE],
+    )
+    connection.unregister("rise")
+    is_candidate = pl.col("tier").is_in(["strong_candidate", "probable", "possible"])
+    is_insufficient = pl.col("tier") == "insufficient_data"
+    for rule, fires, vote, abstains in (
+        ("LF01", is_candidate, "OIH", is_insufficient),
+        ("LF03", pl.col("tier").is_in(["mixed", "alternative_more_likely"]), "TOL", is_insufficient),
+        ("LF06", pl.col("tier").is_in(["strong_candidate", "mixed"]), "OIH", pl.col("is_dechallenge_not_observed")),
+    ):
+        said = episode.select(
+            "episode_id",
+            rule=pl.lit(rule),
+            vote=pl.when(abstains).then(pl.lit("ABSTAIN")).when(fires).then(pl.lit(vote)).otherwise(pl.lit("NONE")),
+            strength=pl.when(fires & ~abstains).then(pl.lit("weak")),
+            abstain_reason=pl.when(abstains).then(pl.lit("no_taper" if rule == "LF06" else "too_few_scores_distal")),
+        )
+        _insert(connection, "label.vote", said)
+
+
+def _add_ledger(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, source: str) -> None:
+    """Deliveries in which a few rows did not fit and some were not wanted."""
+    delivered = {mapping.table.split(".")[1]: mapping.driving_tables[0] for mapping in sql_files.mappings(source)}
+    for clean in ("patient", "prescription", "pain_score", "diagnosis"):
+        table = delivered.get(clean, f"raw.{clean}").split(".")[1]
+        loaded = warehouse.count(connection, f"clean.{clean}")
+        quarantined, excluded = int(rng.integers(0, 9)), int(rng.integers(0, 400)) if clean != "patient" else 0
+        outcome = [("clean", "", loaded), ("excluded", "not_an_opioid", excluded), ("excluded", "too_early", quarantined)]
+        file = pl.DataFrame(
+            {
+                "source": source,
+                "table_name": table,
+                "source_file": f"{table}.csv",
+                "sha256": rng.bytes(32).hex(),
+                "size_bytes": 1_000,
+                "delivered_rows": loaded + excluded + 2 * quarantined,
+                "loaded_rows": loaded + excluded + quarantined,
+                "quarantined_rows": quarantined,
+            }
+        )
+        _insert(connection, "raw.delivery", file)
+        _insert(
+            connection,
+            "raw.quarantine",
+            pl.DataFrame({"source_row": np.arange(quarantined)}).with_columns(
+                step=pl.lit("ingest"),
+                source=pl.lit(source),
+                table_name=pl.lit(table),
+                rule=pl.lit("range"),
+                record=pl.lit(CANARY),
+            ),
+        )
+        rows = pl.DataFrame(outcome, schema=["outcome", "reason", "row_count"], orient="row").filter(pl.col("row_count") > 0)
+        _insert(
+            connection,
+            "clean.row_outcome",
+            rows.with_columns(source=pl.lit(source), table_name=pl.lit(clean), source_table=pl.lit(table)),
+        )
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
+    """Insert the columns of a frame that the table has."""
+    connection.register("made_up", frame.select(name for name in CONTRACTS[table].types if name in frame.columns))
+    connection.execute(f"insert into {table} by name from made_up")
+    connection.unregister("made_up")

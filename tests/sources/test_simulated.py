@@ -1,0 +1,235 @@
+"""The simulated extract: each mapping drawn, and faulty deliveries that end in quarantine."""
+
+# ruff: noqa: E501 (a drawn row stays on one line)
+
+import duckdb
+import pytest
+
+from pipelines import contracts, extracts, sources, sql_files, warehouse
+from pipelines.contracts import Contract
+
+MAPPINGS = {sql.table.split(".")[1]: sql for sql in sql_files.mappings("simulated")}
+
+
+def test_a_patient_keeps_what_was_drawn_and_another_sex_is_unknown(check_sql):
+    check_sql(
+        "clean_simulated.patient",
+        given={
+            "raw_simulated.patient": """
+                patient_id | sex    | birth_year | observation_start_date | observation_end_date | death_date | source_file | source_row
+                -----------+--------+------------+------------------------+----------------------+------------+-------------+-----------
+                P1         | female | 1960       | 2020-01-01             | 2022-12-31           |            | patient.csv | 1
+                P2         | Male   | 1961       | 2020-01-01             | 2021-12-31           | 2021-12-31 | patient.csv | 2
+                P3         | x      |            | 2020-01-01             | 2021-12-31           |            | patient.csv | 3
+                P4         |        |            | 2020-01-01             | 2021-12-31           |            | patient.csv | 4
+            """,
+        },
+        then="""
+            patient_id   | sex     | birth_year | observation_start_date | observation_end_date | death_date | source_table | source_file | source_row | excluded_reason
+            -------------+---------+------------+------------------------+----------------------+------------+--------------+-------------+------------+----------------
+            simulated:P1 | female  | 1960       | 2020-01-01             | 2022-12-31           |            | patient      | patient.csv | 1          |
+            simulated:P2 | male    | 1961       | 2020-01-01             | 2021-12-31           | 2021-12-31 | patient      | patient.csv | 2          |
+            simulated:P3 | unknown |            | 2020-01-01             | 2021-12-31           |            | patient      | patient.csv | 3          |
+            simulated:P4 | unknown |            | 2020-01-01             | 2021-12-31           |            | patient      | patient.csv | 4          |
+        """,
+    )
+
+
+def test_a_fill_is_a_dispensing_and_stays_as_delivered(check_sql):
+    check_sql(
+        "clean_simulated.prescription",
+        given={
+            "raw_simulated.prescription": """
+                prescription_id | patient_id | fill_date  | drug_text            | strength | strength_unit | route | quantity | days_supply | source_file | source_row
+                ----------------+------------+------------+----------------------+----------+---------------+-------+----------+-------------+-------------+-----------
+                R1              | P1         | 2021-05-01 | OXYCODONE ER 20 MG   | 20       | MG            | oral  | 56       | 28          | rx.csv      | 1
+                R2              | P1         | 2021-05-02 | fentanyl 25 MCG/HR   |          |               |       |          |             | rx.csv      | 2
+            """,
+        },
+        then="""
+            prescription_id | patient_id   | record_kind | start_date | end_date | drug_text          | strength | strength_unit | route_text | quantity | days_supply | source_table | source_row | excluded_reason
+            ----------------+--------------+-------------+------------+----------+--------------------+----------+---------------+------------+----------+-------------+--------------+------------+----------------
+            simulated:R1    | simulated:P1 | dispensing  | 2021-05-01 |          | OXYCODONE ER 20 MG | 20       | MG            | oral       | 56       | 28          | prescription | 1          |
+            simulated:R2    | simulated:P1 | dispensing  | 2021-05-02 |          | fentanyl 25 MCG/HR |          |               |            |          |             | prescription | 2          |
+        """,
+    )
+
+
+def test_a_fill_of_anything_but_an_opioid_is_kept_and_excluded(check_sql):
+    check_sql(
+        "clean_simulated.prescription",
+        given={
+            "raw_simulated.prescription": """
+                prescription_id | drug_text
+                ----------------+--------------------------------------
+                two_names       | Percocet (oxycodone-acetaminophen) TAB
+                brand           | MS-Contin 15 MG
+                antagonist      | naloxone 4 MG/ACTUAT Nasal Spray
+                trap            | Ipratropium Bromide Inhaler
+                other           | gabapentin 300 MG Oral Capsule
+                shouted         | TRAMADOL 50 MG TAB
+            """,
+        },
+        then="""
+            prescription_id      | excluded_reason
+            ---------------------+----------------
+            simulated:two_names  |
+            simulated:brand      |
+            simulated:antagonist | not_an_opioid
+            simulated:trap       | not_an_opioid
+            simulated:other      | not_an_opioid
+            simulated:shouted    |
+        """,
+    )
+
+
+def test_a_score_is_a_number_or_words_and_unknown_is_never_zero(check_sql):
+    check_sql(
+        "clean_simulated.pain_score",
+        given={
+            "raw_simulated.pain_score": """
+                pain_score_id | patient_id | scored_at           | instrument | setting    | score             | visit_kind
+                --------------+------------+---------------------+------------+------------+-------------------+-----------
+                none          | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | 0                 | scheduled
+                worst         | P1         | 2021-05-01 09:30:00 | nrs        | Inpatient  | 10                | scheduled
+                half          | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | 4.5               | scheduled
+                unable        | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | unable to score   | scheduled
+                strange       | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | quite a lot       | scheduled
+                empty         | P1         | 2021-05-01 09:30:00 | NRS        | outpatient |                   | scheduled
+                too_high      | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | 13                | scheduled
+                other_scale   | P1         | 2021-05-01 09:30:00 | VAS        | outpatient | 40                | scheduled
+            """,
+            "reference.pain_text": """
+                source    | score_text      | pain_nrs | unknown_reason
+                ----------+-----------------+----------+----------------
+                simulated | unable to score |          | unable_to_score
+                mimic_iv  | quite a lot     | 7        |
+            """,
+        },
+        then="""
+            pain_score_id         | patient_id   | scored_at           | instrument | recall | setting    | pain_nrs | unknown_reason    | excluded_reason
+            ----------------------+--------------+---------------------+------------+--------+------------+----------+-------------------+-----------------
+            simulated:none        | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient | 0        |                   |
+            simulated:worst       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | inpatient  | 10       |                   |
+            simulated:half        | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient | 4.5      |                   |
+            simulated:unable      | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient |          | unable_to_score   |
+            simulated:strange     | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient |          | text_not_known    |
+            simulated:empty       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient |          | score_not_charted |
+            simulated:too_high    | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient | 13       |                   |
+            simulated:other_scale | simulated:P1 | 2021-05-01 09:30:00 | VAS        | now    | outpatient | 40       |                   | other_instrument
+        """,
+    )
+
+
+@pytest.mark.parametrize(("table", "system"), [("diagnosis", "ICD10CM"), ("procedure", "CPT4")])
+def test_a_code_loses_its_dots_and_is_upper_case(check_sql, table, system):
+    check_sql(
+        f"clean_simulated.{table}",
+        given={
+            f"raw_simulated.{table}": f"""
+                {table}_id | patient_id | {table}_date | code_system | code   | source_file | source_row
+                -----------+------------+--------------+-------------+--------+-------------+-----------
+                1          | P1         | 2021-05-01   | {system}    | m54.5a | some.csv    | 9
+            """,
+        },
+        then=f"""
+            {table}_id  | patient_id   | {table}_date | code_system | code  | source_table | source_row | excluded_reason
+            ------------+--------------+--------------+-------------+-------+--------------+------------+----------------
+            simulated:1 | simulated:P1 | 2021-05-01   | {system}    | M545A | {table}      | 9          |
+        """,
+    )
+
+
+# Delivered files
+
+DELIVERED = {
+    "patient": """
+        patient_id,sex,birth_year,observation_start_date,observation_end_date,death_date
+        P1,female,1960,2020-01-01,2022-12-31,
+    """,
+    "prescription": """
+        prescription_id,patient_id,fill_date,drug_text,strength,strength_unit,route,quantity,days_supply
+        R1,P1,2021-05-01,OXYCODONE 5 MG TAB,5,MG,oral,60,30
+        R2,P1,2021-05-01,OXYCODONE 5 MG TAB,5,MG,oral,-60,30
+        R3,P1,2021-02-30,OXYCODONE 5 MG TAB,5,MG,oral,60,30
+        R4,P1,2021-05-01,OXYCODONE 5 MG TAB,5,MG,oral,60,-30
+        R5,P9,2021-05-01,OXYCODONE 5 MG TAB,5,MG,oral,60,30
+        R1,P1,2021-06-01,OXYCODONE 5 MG TAB,5,MG,oral,60,30
+        R6,P1,2021-05-01,gabapentin 300 MG CAP,300,MG,oral,60,30
+    """,
+    "pain_score": """
+        pain_score_id,patient_id,scored_at,instrument,setting,score,visit_kind
+        S1,P1,2021-05-01T09:30:00,NRS,outpatient,7,scheduled
+        S2,P1,2021-05-01T09:30:00,NRS,outpatient,13,scheduled
+        S3,P1,2021-05-01T09:30:00,NRS,outpatient,-1,scheduled
+        S4,P1,2021-05-01T09:30:00,NRS,outpatient,unable to score,scheduled
+        S5,P1,2021-05-01T09:30:00,NRS,somewhere,5,scheduled
+    """,
+    "diagnosis": "diagnosis_id,patient_id,diagnosis_date,code_system,code\nD1,P1,2021-05-01,ICD10CM,M54.5\nD2,P1,2021-05-01,READ,N142\n",
+    "procedure": "procedure_id,patient_id,procedure_date,code_system,code\nO1,P1,2021-05-01,CPT4,27447\n",
+}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> duckdb.DuckDBPyConnection:
+    """The files above, loaded, mapped and filled into the clean tables."""
+    folder = tmp_path_factory.mktemp("extract")
+    for name, text in DELIVERED.items():
+        lines = [line.strip() for line in text.strip().splitlines()]
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    connection = duckdb.connect()
+    known = contracts.all_contracts()
+    for contract in contracts.raw_contracts("simulated"):
+        extracts.load(connection, contract, "simulated", folder)
+    for table in {table for sql in MAPPINGS.values() for table in sql.reads if table.startswith("reference.")}:
+        warehouse.build_reference(connection, known[table])
+    for name in ("patient", *(name for name in MAPPINGS if name != "patient")):
+        clean: Contract = known[f"clean.{name}"]
+        sources.map_rows(connection, MAPPINGS[name], clean)
+        sources.fill(connection, clean, ["simulated"])
+    return connection
+
+
+def test_a_faulty_row_ends_in_quarantine_with_its_rule_and_place(filled):
+    ingest = filled.sql(
+        "select table_name, source_row, rule, column_name from raw.quarantine order by table_name, source_row"
+    ).fetchall()
+    assert ingest == [
+        ("prescription", 2, "range", "quantity"),
+        ("prescription", 3, "type", "fill_date"),
+        ("prescription", 4, "range", "days_supply"),
+        ("prescription", 6, "duplicate_key", "prescription_id"),
+    ]
+    clean = filled.sql(
+        "select table_name, source_row, rule, column_name from clean.quarantine order by table_name, source_row"
+    ).fetchall()
+    assert clean == [
+        ("diagnosis", 2, "value", "code_system"),
+        ("pain_score", 2, "range", "pain_nrs"),
+        ("pain_score", 3, "range", "pain_nrs"),
+        ("pain_score", 5, "value", "setting"),
+        ("prescription", 5, "unknown_patient", "patient_id"),
+    ]
+
+
+def test_the_other_rows_reach_the_clean_tables(filled):
+    assert filled.sql("select prescription_id, quantity from clean.prescription").fetchall() == [("simulated:R1", 60.0)]
+    scores = filled.sql("select pain_score_id, pain_nrs from clean.pain_score order by all").fetchall()
+    assert scores == [("simulated:S1", 7.0), ("simulated:S4", None)]
+    assert filled.sql("select code from clean.diagnosis union all select code from clean.procedure").fetchall() == [
+        ("M545",),
+        ("27447",),
+    ]
+
+
+def test_every_delivered_row_is_in_exactly_one_place(filled):
+    for name, mapping in MAPPINGS.items():
+        [[delivered, rejected]] = filled.execute(
+            "select sum(delivered_rows), sum(quarantined_rows) from raw.delivery where table_name = ?", [name]
+        ).fetchall()
+        [[clean]] = filled.execute(f"select count(*) from clean.{name}").fetchall()
+        [[excluded]] = filled.execute(
+            f"select count(*) from {mapping.table} where excluded_reason is not null"
+        ).fetchall()
+        [[refused]] = filled.execute("select count(*) from clean.quarantine where table_name = ?", [name]).fetchall()
+        assert delivered == rejected + clean + excluded + refused > 0

@@ -1,0 +1,81 @@
+"""Attrition: at which requirement each patient leaves."""
+
+from tests.sql.drawing import drawn
+
+TABLE = "report.attrition"
+
+FLAGS = [
+    "has_opioid_record",
+    "has_known_dose",
+    "has_pain_score",
+    "has_outpatient_scores",
+    "has_long_term_therapy",
+    "has_escalation",
+    "is_adult",
+    "has_look_back",
+    "is_not_excluded",
+    "has_follow_up",
+    "is_classifiable",
+]
+
+
+def cohort(*failing: set[int]) -> str:
+    """Patients by the numbers of the requirements each fails."""
+    rows = [[str(number not in failed).lower() for number in range(1, 12)] for failed in failing]
+    lines = "\n".join(" | ".join([str(patient), *row]) for patient, row in enumerate(rows))
+    return f"patient_index | {' | '.join(FLAGS)}\n-\n{lines}"
+
+
+def test_each_requirement_stands_at_its_place(check_sql):
+    """Patient n fails requirement n alone, so one patient leaves at each."""
+    check_sql(
+        TABLE,
+        given={"episode.cohort": cohort(*({number} for number in range(1, 12)))},
+        then="""
+            step_number | requirement                                                | entering_patients | leaving_patients
+            ------------+------------------------------------------------------------+-------------------+-----------------
+            1           | Opioid prescription or administration                      | 11                | 1
+            2           | A daily dose is known                                      | 10                | 1
+            3           | A pain score is known                                      | 9                 | 1
+            4           | Pain scored outside hospital in enough weeks               | 8                 | 1
+            5           | Long-term opioid therapy                                   | 7                 | 1
+            6           | Dose escalation on long-term therapy                       | 6                 | 1
+            7           | Adult at the index date                                    | 5                 | 1
+            8           | Look-back observed                                         | 4                 | 1
+            9           | No cancer, palliative care, sickle cell disease or pregnancy | 3               | 1
+            10          | On therapy and followed through the response window        | 2                 | 1
+            11          | Pain scored and dose known in every window                 | 1                 | 1
+        """,
+    )
+
+
+def test_a_patient_leaves_at_the_first_requirement_but_is_counted_at_each_it_fails(check_sql):
+    check_sql(
+        TABLE,
+        given={"episode.cohort": cohort(set(), {2, 5, 11}, {5}, {1, 2})},
+        then="""
+            step_number | entering_patients | leaving_patients | remaining_patients | failing_patients
+            ------------+-------------------+------------------+--------------------+-----------------
+            1           | 4                 | 1                | 3                  | 1
+            2           | 3                 | 1                | 2                  | 2
+            3           | 2                 | 0                | 2                  | 0
+            4           | 2                 | 0                | 2                  | 0
+            5           | 2                 | 1                | 1                  | 2
+            6           | 1                 | 0                | 1                  | 0
+            7           | 1                 | 0                | 1                  | 0
+            8           | 1                 | 0                | 1                  | 0
+            9           | 1                 | 0                | 1                  | 0
+            10          | 1                 | 0                | 1                  | 0
+            11          | 1                 | 0                | 1                  | 1
+        """,
+    )
+
+
+def test_when_everyone_has_left_the_steps_go_on_with_zero(check_sql):
+    check_sql(
+        TABLE,
+        given={"episode.cohort": cohort({1})},
+        then=drawn(
+            "step_number | entering_patients\n-\n1 | 1\n" + "\n".join(f"{number} | 0" for number in range(2, 12))
+        ),
+    )

@@ -1,0 +1,436 @@
+"""Candidate episodes: which escalations belong together, who is outside the cohort, how long each is followed."""
+
+import pytest
+
+from tests.sql.drawing import drawn
+
+TABLE = "episode.episode"
+
+
+def steps(drawing: str, **values: object) -> str:
+    """Escalations of patient 1, each to a dose of its own, within one long run of therapy."""
+    header = {name.strip() for name in drawing.strip().splitlines()[0].split("|")}
+    same = {
+        "patient_index": 1,
+        "mean_before_mme": 30,
+        "mean_after_mme": 60,
+        "mean_sustained_mme": 60,
+        "run_start_date": "D-400",
+        "run_end_date": "D+900",
+    } | values
+    return drawn(drawing, **{name: value for name, value in same.items() if name not in header})
+
+
+def patient(**values: object) -> str:
+    same = {"birth_year": 1960, "observation_start_date": "D-400", "observation_end_date": "D+900"} | values
+    return drawn("patient_index\n-\n1", **{name: value for name, value in same.items() if value is not None})
+
+
+ONE_STEP = steps("increase_date\n-\nD+0")
+
+
+def test_an_escalation_becomes_an_episode_with_its_doses_and_days(check_sql):
+    check_sql(
+        TABLE,
+        given={"episode.escalation": steps("increase_date\n-\nD+0", dose_ratio=2), "clean.patient": patient()},
+        then=drawn(
+            """
+            episode_id   | index_date | step_count | known_step_count | is_linked | follow_up_end_date
+            -------------+------------+------------+------------------+-----------+-------------------
+            1-2021-01-04 | D+0        | 1          | 1                | false     | D+900
+            """,
+            dose_before_mme=30,
+            dose_after_mme=60,
+            dose_ratio=2,
+            prior_therapy_days=400,
+            look_back_days=400,
+            follow_up_days=900,
+            age_years=61,
+        ),
+    )
+
+
+def test_an_increase_that_failed_a_requirement_begins_no_episode(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                """
+                increase_date | failed_requirement
+                --------------+-------------------
+                D-20          | rotation
+                D+0           |
+                D+20          | ratio_too_small
+                """
+            ),
+            "clean.patient": patient(),
+        },
+        then=drawn("index_date | step_count\n-\nD+0 | 1"),
+    )
+
+
+def test_steps_less_than_90_days_apart_are_one_episode(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                """
+                patient_index | increase_date | mean_sustained_mme
+                --------------+---------------+-------------------
+                1             | D+0           | 60
+                1             | D+89          | 90
+                2             | D+0           | 60
+                2             | D+90          | 90
+                """
+            ),
+        },
+        then=drawn(
+            """
+            patient_index | index_date | step_count
+            --------------+------------+-----------
+            1             | D+0        | 2
+            2             | D+0        | 1
+            2             | D+90       | 1
+            """
+        ),
+    )
+
+
+def test_a_chain_goes_on_from_its_last_step(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                """
+                increase_date | mean_sustained_mme
+                --------------+-------------------
+                D+0           | 60
+                D+60          | 90
+                D+120         | 130
+                """
+            ),
+            "clean.patient": patient(),
+        },
+        then=drawn("index_date | step_count\n-\nD+0 | 2"),
+    )
+
+
+def test_steps_count_up_to_day_90(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                """
+                patient_index | increase_date | mean_sustained_mme
+                --------------+---------------+-------------------
+                1             | D+0           | 60
+                1             | D+45          | 90
+                1             | D+90          | 130
+                2             | D+0           | 60
+                2             | D+45          | 90
+                2             | D+91          | 130
+                """
+            ),
+        },
+        then=drawn("patient_index | index_date | step_count\n-\n1 | D+0 | 3\n2 | D+0 | 2"),
+    )
+
+
+def test_a_step_is_known_on_day_90_if_its_60_days_are_over(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                """
+                patient_index | increase_date | mean_sustained_mme
+                --------------+---------------+-------------------
+                1             | D+0           | 60
+                1             | D+31          | 90
+                2             | D+0           | 60
+                2             | D+32          | 90
+                """
+            ),
+        },
+        then=drawn(
+            """
+            patient_index | step_count | known_step_count
+            --------------+------------+-----------------
+            1             | 2          | 2
+            2             | 2          | 1
+            """
+        ),
+    )
+
+
+def test_a_refill_that_repeats_a_step_is_no_second_step(check_sql):
+    """Late and early refills are increases, too; a step is one only if the dose rises by 20 % beyond the last."""
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                """
+                patient_index | increase_date | mean_sustained_mme
+                --------------+---------------+-------------------
+                1             | D+0           | 60
+                1             | D+33          | 60
+                2             | D+0           | 60
+                2             | D+33          | 72
+                3             | D+0           | 60
+                3             | D+33          | 71.999
+                4             | D+0           | 33.7
+                4             | D+33          | 40.44
+                """
+            ),
+        },
+        then="""
+            patient_index | step_count
+            --------------+-----------
+            1             | 1
+            2             | 2
+            3             | 1
+            4             | 2
+        """,
+    )
+
+
+def test_a_refill_that_repeats_a_step_does_not_lengthen_the_chain(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                """
+                increase_date | mean_sustained_mme
+                --------------+-------------------
+                D+0           | 60
+                D+56          | 60
+                D+100         | 90
+                """
+            ),
+            "clean.patient": patient(),
+        },
+        then=drawn("index_date | step_count\n-\nD+0 | 1\nD+100 | 1"),
+    )
+
+
+def test_after_90_days_a_step_is_one_at_any_dose(check_sql):
+    """The old mean is then from after the last step: a rise over it is a rise."""
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                "increase_date | mean_sustained_mme\n-\nD+0 | 60\nD+90 | 50",
+            ),
+        },
+        then=drawn("index_date\n-\nD+0\nD+90"),
+    )
+
+
+@pytest.mark.parametrize(("days", "is_linked"), [(179, "true"), (180, "false")])
+def test_an_episode_within_180_days_of_the_last_step_is_linked_to_it(check_sql, days, is_linked):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                f"""
+                increase_date | mean_sustained_mme
+                --------------+-------------------
+                D+0           | 60
+                D+60          | 90
+                D+{60 + days} | 130
+                """
+            ),
+        },
+        then=drawn(f"index_date | is_linked\n-\nD+0 | false\nD+{60 + days} | {is_linked}"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "reason"),
+    [
+        ({"observation_start_date": "D-365"}, ""),
+        ({"observation_start_date": "D-364"}, "short_look_back"),
+        ({"observation_start_date": None}, "short_look_back"),
+        ({"birth_year": 2003}, ""),
+        ({"birth_year": 2004}, "under_age"),
+        ({"birth_year": None}, "age_unknown"),
+        ({"birth_year": 2004, "observation_start_date": "D-364"}, "under_age"),
+    ],
+)
+def test_adults_with_365_days_of_look_back_are_inside_the_cohort(check_sql, known, reason):
+    check_sql(
+        TABLE,
+        given={"episode.escalation": ONE_STEP, "clean.patient": patient(**known)},
+        then=f"patient_index | excluded_reason\n-\n1 | {reason}",
+    )
+
+
+def test_a_patient_that_is_not_among_the_patients_keeps_the_episode(check_sql):
+    check_sql(
+        TABLE,
+        given={"episode.escalation": ONE_STEP},
+        then="patient_index | excluded_reason | follow_up_days\n-\n1 | age_unknown |",
+    )
+
+
+@pytest.mark.parametrize(
+    ("date", "reason"), [("D-366", ""), ("D-365", "active_cancer"), ("D-1", "active_cancer"), ("D+0", "")]
+)
+def test_a_code_excludes_from_the_first_to_the_last_day_of_the_look_back(check_sql, date, reason):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "clean.diagnosis": drawn(f"diagnosis_date\n-\n{date}", patient_index=1, code_system="ICD10CM", code="C509"),
+        },
+        then=f"patient_index | excluded_reason\n-\n1 | {reason}",
+    )
+
+
+CODES = [
+    ("ICD10CM", "C50911", "active_cancer"),
+    ("ICD10CM", "C439", "active_cancer"),
+    ("ICD10CM", "C4491", ""),  # basal cell carcinoma of skin
+    ("ICD10CM", "D0512", ""),  # in situ
+    ("ICD10CM", "Z853", ""),  # history of cancer
+    ("ICD9CM", "1749", "active_cancer"),
+    ("ICD9CM", "1739", ""),
+    ("ICD10CM", "Z515", "palliative_care"),
+    ("ICD10CM", "Z5111", ""),
+    ("ICD9CM", "V667", "palliative_care"),
+    ("ICD10CM", "D5700", "sickle_cell_disease"),
+    ("ICD10CM", "D573", ""),  # the trait
+    ("ICD9CM", "28262", "sickle_cell_disease"),
+    ("ICD9CM", "2825", ""),  # the trait
+    ("ICD10CM", "O80", "pregnancy"),
+    ("ICD9CM", "650", "pregnancy"),
+    # a prefix counts in its own code system only
+    ("ICD9CM", "C50911", ""),
+    ("ICD10CM", "1749", ""),
+    # and only at the beginning of a code
+    ("ICD10CM", "XC50", ""),
+    ("ICD10CM", "M545", ""),
+]
+
+
+def test_codes_exclude_by_prefix_within_their_code_system(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps(
+                "patient_index\n-\n" + "\n".join(str(i) for i in range(len(CODES))), increase_date="D+0"
+            ),
+            "clean.patient": drawn(
+                "patient_index\n-\n" + "\n".join(str(i) for i in range(len(CODES))),
+                birth_year=1960,
+                observation_start_date="D-400",
+            ),
+            "clean.diagnosis": drawn(
+                "patient_index | code_system | code\n-\n"
+                + "\n".join(f"{i} | {system} | {code}" for i, (system, code, _) in enumerate(CODES)),
+                diagnosis_date="D-10",
+            ),
+        },
+        then="patient_index | excluded_reason\n-\n" + "\n".join(f"{i} | {r}" for i, (_, _, r) in enumerate(CODES)),
+    )
+
+
+def test_many_excluding_codes_are_one_episode_with_one_reason(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "clean.diagnosis": drawn(
+                "code\n-\nZ515\nC509\nC509\nC780\nO80", patient_index=1, code_system="ICD10CM", diagnosis_date="D-10"
+            ),
+        },
+        then="patient_index | excluded_reason\n-\n1 | active_cancer",
+    )
+
+
+def test_another_patients_code_excludes_nobody(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "clean.diagnosis": drawn(
+                "code\n-\nC509", patient_index=2, code_system="ICD10CM", diagnosis_date="D-10"
+            ),
+        },
+        then="patient_index | excluded_reason\n-\n1 |",
+    )
+
+
+def test_each_episode_of_a_patient_has_a_look_back_of_its_own(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps("increase_date\n-\nD+0\nD+300"),
+            "clean.patient": patient(),
+            "clean.diagnosis": drawn(
+                "code\n-\nC509", patient_index=1, code_system="ICD10CM", diagnosis_date="D+100"
+            ),
+        },
+        then=drawn("index_date | excluded_reason\n-\nD+0 |\nD+300 | active_cancer"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "end"),
+    [
+        ({"observation_end_date": "D+89"}, "D+89"),
+        ({"observation_end_date": "D+500", "death_date": "D+80"}, "D+80"),
+        ({"observation_end_date": "D+80", "death_date": "D+500"}, "D+80"),
+        ({"observation_end_date": None, "death_date": "D+80"}, "D+80"),
+        ({"observation_end_date": None}, ""),
+    ],
+)
+def test_follow_up_ends_with_observation_or_death(check_sql, known, end):
+    days = end.removeprefix("D+")
+    check_sql(
+        TABLE,
+        given={"episode.escalation": ONE_STEP, "clean.patient": patient(**known)},
+        then=drawn(f"patient_index | follow_up_end_date | follow_up_days\n-\n1 | {end} | {days}"),
+    )
+
+
+def period(drawing: str) -> str:
+    return drawn(drawing, patient_index=1)
+
+
+@pytest.mark.parametrize(
+    ("periods", "is_reversed"),
+    [
+        ("D+0 | D+27 | 60\nD+28 | D+200 | 30", "true"),
+        ("D+0 | D+28 | 60\nD+29 | D+200 | 30", "false"),
+        ("D+0 | D+27 | 60\nD+28 | D+200 | 33", "true"),
+        ("D+0 | D+27 | 60\nD+28 | D+200 | 33.001", "false"),
+        # a late refill on day 28 is a gap, not a reversal
+        ("D+0 | D+25 | 60\nD+30 | D+200 | 60", "false"),
+        # taken back and raised again
+        ("D+0 | D+9 | 60\nD+10 | D+19 | 30\nD+20 | D+200 | 60", "false"),
+    ],
+)
+def test_a_rise_is_reversed_if_day_28_is_back_within_110_percent(check_sql, periods, is_reversed):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "trajectory.dose_period": period(f"start_date | end_date | dose_mme\n-\n{periods}"),
+        },
+        then=f"patient_index | is_reversed\n-\n1 | {is_reversed}",
+    )
+
+
+@pytest.mark.parametrize(("day", "is_reversed"), [("D+27", "true"), ("D+28", "false")])
+def test_a_rise_is_reversed_if_therapy_ends_before_day_28(check_sql, day, is_reversed):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps("increase_date\n-\nD+0", run_end_date=day),
+            "trajectory.dose_period": period(f"start_date | end_date | dose_mme\n-\nD+0 | {day} | 60"),
+        },
+        then=f"patient_index | is_reversed\n-\n1 | {is_reversed}",
+    )

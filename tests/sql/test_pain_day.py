@@ -1,0 +1,152 @@
+"""Pain of a day: which scores count, and which days a procedure masks."""
+
+import pytest
+
+from tests.sql.drawing import drawn
+
+TABLE = "trajectory.pain_day"
+
+
+def test_the_scores_of_a_day_are_one_median_per_setting(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "clean.pain_score": """
+                patient_index | scored_at           | recall | setting    | pain_nrs
+                --------------+---------------------+--------+------------+---------
+                1             | 2021-01-04 00:00:00 | now    | outpatient | 2
+                1             | 2021-01-04 12:00:00 | now    | outpatient | 9
+                1             | 2021-01-04 23:59:59 | now    | outpatient | 4
+                1             | 2021-01-04 08:00:00 | now    | inpatient  | 10
+                1             | 2021-01-05 00:00:00 | now    | outpatient | 5
+                1             | 2021-01-05 01:00:00 | now    | outpatient | 6
+                2             | 2021-01-04 00:00:00 | now    | outpatient | 0
+            """
+        },
+        then="""
+            patient_index | score_date | setting    | pain_nrs | score_count | unknown_count
+            --------------+------------+------------+----------+-------------+--------------
+            1             | 2021-01-04 | outpatient | 4        | 3           | 0
+            1             | 2021-01-04 | inpatient  | 10       | 1           | 0
+            1             | 2021-01-05 | outpatient | 5.5      | 2           | 0
+            2             | 2021-01-04 | outpatient | 0        | 1           | 0
+        """,
+    )
+
+
+def test_a_score_that_is_unknown_is_counted_but_is_never_zero(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "clean.pain_score": drawn(
+                """
+                patient_index | scored_at           | pain_nrs | unknown_reason
+                --------------+---------------------+----------+---------------
+                1             | 2021-01-04 08:00:00 | 8        |
+                1             | 2021-01-04 09:00:00 |          | unable_to_score
+                1             | 2021-01-05 08:00:00 |          | unable_to_score
+                """,
+                recall="now",
+                setting="outpatient",
+            )
+        },
+        then="""
+            score_date | pain_nrs | score_count | unknown_count
+            -----------+----------+-------------+--------------
+            2021-01-04 | 8        | 1           | 1
+            2021-01-05 |          | 0           | 1
+        """,
+    )
+
+
+def test_a_score_after_treatment_answers_another_question(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "clean.pain_score": drawn(
+                """
+                patient_index | scored_at           | recall          | pain_nrs
+                --------------+---------------------+-----------------+---------
+                1             | 2021-01-04 08:00:00 | now             | 8
+                1             | 2021-01-04 09:00:00 | after_treatment | 2
+                1             | 2021-01-05 09:00:00 | after_treatment | 2
+                """,
+                setting="outpatient",
+            )
+        },
+        then="""
+            score_date | pain_nrs | score_count | unknown_count
+            -----------+----------+-------------+--------------
+            2021-01-04 | 8        | 1           | 0
+        """,
+    )
+
+
+def scores_on(*days: str, patient: int = 1) -> str:
+    rows = "\n".join(f"{patient} | {day} | 5" for day in days)
+    return drawn(f"patient_index | scored_at | pain_nrs\n-\n{rows}", recall="now", setting="outpatient")
+
+
+def test_a_procedure_masks_from_7_days_before_to_90_days_after(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "clean.pain_score": scores_on("D-8", "D-7", "D+0", "D+90", "D+91"),
+            "clean.procedure": drawn("patient_index | procedure_date\n-\n1 | D+0"),
+        },
+        then=drawn(
+            """
+            score_date | is_masked | masked_by_date
+            -----------+-----------+---------------
+            D-8        | false     |
+            D-7        | true      | D+0
+            D+0        | true      | D+0
+            D+90       | true      | D+0
+            D+91       | false     |
+            """
+        ),
+    )
+
+
+@pytest.mark.parametrize("setting", ["surgery_before_days", "surgery_after_days"])
+def test_the_masked_days_are_settings(check_sql, setting):
+    before, after = ("false", "true") if setting == "surgery_before_days" else ("true", "false")
+    check_sql(
+        TABLE,
+        given={
+            "clean.pain_score": scores_on("D-1", "D+1"),
+            "clean.procedure": drawn("patient_index | procedure_date\n-\n1 | D+0"),
+        },
+        settings={setting: 0},
+        then=drawn(f"score_date | is_masked\n-\nD-1 | {before}\nD+1 | {after}"),
+    )
+
+
+def test_a_day_masked_twice_is_one_row_and_names_the_earliest_procedure(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "clean.pain_score": scores_on("D+0"),
+            "clean.procedure": drawn(
+                """
+                patient_index | procedure_date
+                --------------+---------------
+                1             | D+3
+                1             | D-30
+                1             | D-30
+                """
+            ),
+        },
+        then=drawn("score_date | score_count | is_masked | masked_by_date\n-\nD+0 | 1 | true | D-30"),
+    )
+
+
+def test_another_patients_procedure_masks_nothing(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "clean.pain_score": scores_on("D+0"),
+            "clean.procedure": drawn("patient_index | procedure_date\n-\n2 | D+0"),
+        },
+        then=drawn("patient_index | score_date | is_masked\n-\n1 | D+0 | false"),
+    )

@@ -1,0 +1,462 @@
+"""Drug texts: which opioid, how strong, by which route; and what must never be read out of them."""
+
+import csv
+from functools import cache
+
+import duckdb
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines import contracts, paths, products
+
+RXNORM = paths.ROOT.parent / "shared" / "methods" / "rxnorm_opioid_scd.csv"
+needs_rxnorm = pytest.mark.skipif(not RXNORM.exists(), reason="the RxNorm names are not beside the project")
+
+NAMES = pl.read_csv(paths.SQL / "1_reference" / "opioid_name.csv", infer_schema=False)
+INGREDIENTS = sorted(set(NAMES["ingredient"]) & set(NAMES["word"]))
+
+
+def read(*texts: str) -> list[dict]:
+    """What the reader says of texts, in the order of the texts."""
+    rows = products.read(pl.DataFrame({"drug_text": texts}, schema={"drug_text": pl.String}))
+    said = {row["drug_text"]: row for row in rows.iter_rows(named=True)}
+    return [said[text] for text in texts]
+
+
+# RxNorm names
+
+
+@cache
+def rxnorm() -> dict[str, dict]:
+    """Ingredient, strength and unit of each name; a product with two salts of one opioid has two rows that add up."""
+    names: dict[str, dict] = {}
+    if RXNORM.exists():
+        with RXNORM.open(newline="") as file:
+            for row in csv.DictReader(file):
+                name = names.setdefault(row["rxnorm_name"], {"ingredient": row["ingredient"].lower(), "strength": 0.0})
+                name["strength"] = round(name["strength"] + float(row["strength_value"]), 9)
+                name["strength_unit"] = row["strength_unit"]
+                name["rows"] = name.get("rows", 0) + 1
+    return names
+
+
+@cache
+def rxnorm_read() -> dict[str, dict]:
+    return {row["drug_text"]: row for row in read(*rxnorm())}
+
+
+def is_exact(name: str) -> bool:
+    said, known = rxnorm_read()[name], rxnorm()[name]
+    return all(said[column] == known[column] for column in ("ingredient", "strength", "strength_unit"))
+
+
+@needs_rxnorm
+@pytest.mark.parametrize("name", list(rxnorm()))
+def test_an_rxnorm_name_is_read_exactly(name):
+    assert is_exact(name), (rxnorm_read()[name], rxnorm()[name])
+    assert rxnorm_read()[name]["reason"] is None
+
+
+@needs_rxnorm
+def test_every_one_of_the_912_rxnorm_rows_is_read_exactly(record_property):
+    exact = sum(known["rows"] for name, known in rxnorm().items() if is_exact(name))
+    total = sum(known["rows"] for known in rxnorm().values())
+    record_property("share_read_exactly", exact / total)
+    assert (exact, total) == (912, 912)
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "form", "release"),
+    [
+        ("morphine sulfate 15 MG Oral Tablet", "oral", "tablet", None),
+        ("12 HR morphine sulfate 15 MG Extended Release Oral Tablet [MS Contin]", "oral", "tablet", "extended"),
+        ("methadone hydrochloride 40 MG Tablet for Oral Suspension", "oral", "tablet", None),
+        ("codeine phosphate 2 MG/ML Oral Solution", "oral", "solution", None),
+        ("12 HR codeine polistirex 4 MG/ML Extended Release Suspension", "oral", "suspension", "extended"),
+        ("72 HR fentanyl 0.025 MG/HR Transdermal System", "transdermal", "patch", "extended"),
+        ("fentanyl 0.2 MG Oral Lozenge", "buccal", "lozenge", None),
+        ("fentanyl 0.2 MG Buccal Tablet", "buccal", "tablet", None),
+        ("buprenorphine 2 MG Sublingual Tablet", "sublingual", "tablet", None),
+        ("fentanyl 0.1 MG/ACTUAT Metered Dose Nasal Spray", "nasal", "spray", None),
+        ("morphine sulfate 5 MG Rectal Suppository", "rectal", "suppository", None),
+        ("1 ML morphine sulfate 10 MG/ML Prefilled Syringe", "parenteral", "injection", None),
+        ("morphine sulfate 10 MG/ML Injectable Solution", "parenteral", "injection", None),
+        ("buprenorphine 74.2 MG Drug Implant", "parenteral", "implant", None),
+    ],
+)
+def test_the_dose_form_of_an_rxnorm_name_tells_route_and_release(name, route, form, release):
+    [said] = read(name)
+    assert (said["route"], said["form"], said["release"]) == (route, form, release)
+
+
+def test_two_salts_of_one_opioid_add_up():
+    [said] = read("aspirin 325 MG / oxycodone hydrochloride 4.5 MG / oxycodone terephthalate 0.38 MG Oral Tablet")
+    assert (said["ingredient"], said["strength"], said["is_combination"]) == ("oxycodone", 4.88, True)
+
+
+def test_the_strength_in_the_name_of_a_pack_is_not_the_strength_of_a_spray():
+    [said] = read("{2 (fentanyl 0.6 MG/ACTUAT Mucosal Spray [Subsys]) } Pack [Subsys 1200 MCG]")
+    assert (said["strength"], said["strength_unit"]) == (0.6, "MG/ACTUAT")
+
+
+# Hospital strings
+
+
+@pytest.mark.parametrize(
+    ("text", "ingredient", "strength", "strength_unit"),
+    [
+        ("OXYCODONE-ACETAMINOPHEN 5-325 MG TAB", "oxycodone", 5, "MG"),
+        ("CODEINE-GUAIFENESIN 10-100 MG/5 ML", "codeine", 2, "MG/ML"),
+        ("PROMETHAZINE VC-CODEINE 6.25 MG-5 MG-10 MG/5 ML SYRP", "codeine", 2, "MG/ML"),
+        ("BUTALBITAL-ACETAMINOP-CAF-COD 50-325-40-30 MG PO CAPS", "codeine", 30, "MG"),
+        ("ACETAMINOPHEN-CODEINE 120 MG-12 MG /5 ML (5 ML) PO SOLN", "codeine", 2.4, "MG/ML"),
+        ("ACETAMINOPHEN-CODEINE 300 MG-30 MG /12.5 ML PO SOLN", "codeine", 2.4, "MG/ML"),
+        ("oxycodone HCl 5 mg-acetaminophen 325 mg tablet", "oxycodone", 5, "MG"),
+        ("Acetaminophen w/Codeine 300mg/30 mg Tablet", "codeine", 30, "MG"),
+        ("Belladonna & Opium (16.2/30mg) 1 Suppository", "opium", 30, "MG"),
+        ("HYDROcodone-Acetaminophen (5mg-325mg) 5mg / 325mg Tablet", "hydrocodone", 5, "MG"),
+        ("Oxycodone-Acetaminophen (5mg-325mg) 5mL Cup", "oxycodone", 5, "MG"),
+        ("OxyCODONE (Immediate Release)  5mg Tablet", "oxycodone", 5, "MG"),
+        ("HYDROmorphone-HP 50mg/5mL Amp", "hydromorphone", 10, "MG/ML"),
+        ("HYDROmorphone (Dilaudid) 0.5 mg/0.5 mL Syringe", "hydromorphone", 1, "MG/ML"),
+        ("HYDROmorphone 20 mg / 100 mL 0.9% Sodium Chloride (*Standard*)", "hydromorphone", 0.2, "MG/ML"),
+        ("HYDROmorphone 10 mcg/mL + Bupivacaine 0.1% 1 mg/mL ED", "hydromorphone", 10, "MCG/ML"),
+        ("Morphine Sulfate (Oral Solution) 2 mg/mL 10mg/5mL UDCUP", "morphine", 2, "MG/ML"),
+        ("FENTANYL CITRATE 100 MCG/2 ML (50 MCG/ML) IV SYRG", "fentanyl", 50, "MCG/ML"),
+        ("FENTANYL CITRATE-0.9%NACL 10 MCG/ML-0.9 % IV PCA", "fentanyl", 10, "MCG/ML"),
+        ("FENTANYL (PF)-BUPIVACAINE 2 MCG/ML-0.125 % EPIDURAL", "fentanyl", 2, "MCG/ML"),
+        ("MORPHINE IN 0.9 % SODIUM CHLORIDE 1 MG/ML", "morphine", 1, "MG/ML"),
+        ("30 MG MORPHINE SULFATE ER TABLET", "morphine", 30, "MG"),
+        ("10 MG OXYCODONE / 325 MG ACETAMINOPHEN TABLET", "oxycodone", 10, "MG"),
+        ("Morphine 0.1 g tablet", "morphine", 100, "MG"),
+        ("SUBSYS 200 MCG/SPRAY SL SPRY", "fentanyl", 200, "MCG/SPRAY"),
+        ("OXYCODONE-ASPIRIN 4.8355-325 MG PO TABS", "oxycodone", 4.8355, "MG"),
+        ("MS-CONTIN 30MG TAB", "morphine", 30, "MG"),
+        ("morphine 5 mg/tablet", "morphine", 5, "MG"),
+    ],
+)
+def test_the_strength_of_a_hospital_string_is_the_opioids(text, ingredient, strength, strength_unit):
+    [said] = read(text)
+    assert (said["ingredient"], said["strength"], said["strength_unit"]) == (ingredient, strength, strength_unit)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fentanyl 25 MCG/HR Transdermal Patch",
+        "Fentanyl Patch 25 mcg/hr Q72H",
+        "Fentanyl Patch 25mcg/h",
+        "FENTANYL 25 MCG/HOUR TD PT72",
+        "fentanyl 25 micrograms per hour patch",
+        "fentanyl 25 µg/hr patch",
+    ],
+)
+def test_a_patch_is_so_many_micrograms_an_hour_however_it_is_spelled(text):
+    [said] = read(text)
+    assert (said["ingredient"], said["strength"], said["strength_unit"], said["route"], said["form"]) == (
+        "fentanyl",
+        25,
+        "MCG/HR",
+        "transdermal",
+        "patch",
+    )
+
+
+def test_a_concentration_keeps_its_thirds():
+    [said] = read("HYDROCODONE-ACETAMINOPHEN 10-325 MG/15 ML PO SOLN")
+    assert said["strength"] == 10 / 15
+
+
+@pytest.mark.parametrize(
+    ("text", "strength"),
+    [
+        ("TYLENOL-CODEINE #4 300-60 MG PO TABS", 60),
+        ("DARVOCET A500 100-500 MG PO TABS", 100),
+        ("FENTANYL 1,200 MCG BUCCAL LOZENGE", 1200),
+        ("MORPHINE 12,5 mg tab", 12.5),
+        ("morphine 0,025 mg tab", 0.025),
+        ("MORPHINE .5 MG TAB", 0.5),
+        ("LORCET 10/650 10-650 MG PO TABS", 10),
+    ],
+)
+def test_a_number_is_a_strength_only_where_it_stands_as_one(text, strength):
+    assert read(text)[0]["strength"] == strength
+
+
+PARTS = {"acetaminophen": 325, "butalbital": 50, "caffeine": 40, "codeine": 30, "guaifenesin": 100}
+
+
+@settings(deadline=None)
+@given(st.permutations(list(PARTS)), st.integers(1, 4), st.sampled_from(["-", "/", " / ", "--"]))
+def test_the_strength_follows_the_place_of_the_name_in_any_order(order, others, separator):
+    parts = [part for part in order if part == "codeine"] + [part for part in order if part != "codeine"][:others]
+    parts.sort(key=order.index)
+    text = f"{separator.join(parts).upper()} {'-'.join(str(PARTS[part]) for part in parts)} MG TAB"
+    [said] = read(text)
+    assert (said["ingredient"], said["strength"], said["is_combination"]) == ("codeine", 30, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "route"),
+    [
+        ("FENTANYL 50 MCG/ML EPIDURAL PCEA", "epidural"),
+        ("HYDROMORPHONE EPIDURAL INJECTION", "epidural"),
+        ("morphine intrathecal injection", "intrathecal"),
+        ("FENTANYL 50 MCG/ML IV PCA", "parenteral"),
+        ("HYDROmorphone (Dilaudid) 2mg Tablet", "oral"),
+        ("Morphine Sulfate 2mg Syringe", None),
+    ],
+)
+def test_the_route_is_the_texts_and_a_neuraxial_one_is_never_parenteral(text, route):
+    assert read(text)[0]["route"] == route
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        ("OxyCODONE SR (OxyconTIN) 10mg Tablet", "extended"),
+        ("OXYCONTIN 10 MG TAB", "extended"),
+        ("Morphine Sulfate IR 15mg Tab", "immediate"),
+        ("OxyCODONE (Immediate Release) 5mg Tablet", "immediate"),
+        ("oxycodone 5 mg tablet", None),
+        ("OxyconTIN (Immediate Release) 10mg Tablet", None),
+        ("OVERNIGHT MORPHINE 5 MG TAB", None),
+    ],
+)
+def test_release_is_what_the_text_or_the_brand_tells_and_unknown_where_they_differ(text, release):
+    assert read(text)[0]["release"] == release
+
+
+@pytest.mark.parametrize(
+    ("text", "is_combination"),
+    [
+        ("OXYCODONE-ACETAMINOPHEN 5-325 MG TAB", True),
+        ("Percocet 5-325 mg tablet", True),
+        ("Guaifenesin-CODEINE Phosphate 10mL UD Cup", True),
+        ("buprenorphine 8 MG / naloxone 2 MG Sublingual Film", True),
+        ("oxycodone 5 mg tablet", False),
+        ("MORPHINE IN 0.9 % SODIUM CHLORIDE 1 MG/ML", False),
+        ("HYDROmorphone Infusion – Comfort Care Guidelines", False),  # noqa: RUF001
+    ],
+)
+def test_a_combination_names_or_numbers_a_second_ingredient(text, is_combination):
+    assert read(text)[0]["is_combination"] is is_combination
+
+
+# What stays unknown, and why
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("acetaminophen 325 mg tablet", "no_opioid_name"),
+        ("Codeine / morphine 15 mg tablet", "several_opioids"),
+        ("Hydromorphone Contin Codeine 3 mg", "several_opioids"),
+        ("Morphine 1 mL Vial", "no_strength"),
+        ("MORPHINE SULFATE 100 % POWDER", "no_strength"),
+        ("oxycodone 1234567890123 mg tablet", "no_strength"),
+        ("oxycodone 5 mg/0 mL solution", "no_strength"),
+        ("oxycodone 0 mg tablet", "no_strength"),
+        ("ACETAMINOPHEN-CODEINE #3 TABLET", "no_strength"),
+        ("HYDROcodone-Acetaminophen 5/500 Tablet", "no_strength_unit"),
+        ("PROMETHAZINE VC-CODEINE 6.25-5-10", "no_strength_unit"),
+        ("CHERATUSSIN DAC 30-10-100", "ambiguous_strength"),
+        ("CHERATUSSIN AC 100-10 MG/5 ML", "ambiguous_strength"),
+        ("OXYCODONE 5-10 MG TABLET", "ambiguous_strength"),
+        ("OXYCODONE-ACETAMINOPHEN 5 MG TABLET", "ambiguous_strength"),
+        ("MORPHINE 15 MG 30 MG TABLET", "several_strengths"),
+        ("MORPHINE 10 MG 10 MG/ML ORAL", "several_strengths"),
+        ("fentanyl 50 mcg/h patch 8.4 mg", "several_strengths"),
+        ("Morphine Sulfate 2mg Syringe", "no_route"),
+        ("morphine 15 mg oral tablet", None),
+    ],
+)
+def test_what_a_text_leaves_unknown_has_a_reason(text, reason):
+    [said] = read(text)
+    assert said["reason"] == reason
+    if reason in ("no_strength", "ambiguous_strength", "several_strengths"):
+        assert said["strength"] is None
+    if reason in ("no_opioid_name", "several_opioids"):
+        assert said["ingredient"] is None
+
+
+def test_a_number_without_a_unit_is_read_by_its_place_and_says_that_the_unit_is_missing():
+    [said] = read("PROMETHAZINE VC-CODEINE 6.25-5-10")
+    assert (said["strength"], said["strength_unit"], said["reason"]) == (10, None, "no_strength_unit")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apomorphine 10 mg/ml",
+        "Ipratropium Bromide Neb 2.5mL Vial",
+        "Tiotropium Bromide 18mcg Capsule",
+        "ethylmorphine 5 mg",
+        "levomethadone 5 mg",
+        "loperamide 2 mg",
+        "diphenoxylate-atropine 2.5-0.025 mg",
+        "naloxone 0.4 mg/ml",
+        "naltrexone 50 mg tablet",
+        "nalmefene 1 mg",
+        "methylnaltrexone 12 mg",
+        "dextromethorphan 15 mg",
+        "COD LIVER OIL 1000 MG CAP",
+        "CAPITAL B COMPLEX 5 MG",
+        "hydro 35 moisturizer",
+        "tylenol 325 mg tablet",
+    ],
+)
+def test_what_only_looks_like_an_opioid_is_none(text):
+    [said] = read(text)
+    assert (said["ingredient"], said["reason"]) == (None, "no_opioid_name")
+
+
+@pytest.mark.parametrize(
+    ("text", "ingredient"),
+    [
+        ("dihydrocodeine 30 mg", "dihydrocodeine"),
+        ("diamorphine 5 mg", "diamorphine"),
+        ("nicomorphine 5 mg", "nicomorphine"),
+        ("hydromorphone 2 mg", "hydromorphone"),
+        ("oxymorphone 5 mg", "oxymorphone"),
+        ("Pethidine 50 mg", "meperidine"),
+        ("dextropropoxyphene 65 mg", "propoxyphene"),
+        ("TraMADol 50mg Tablet", "tramadol"),
+    ],
+)
+def test_an_ingredient_is_found_by_its_whole_name(text, ingredient):
+    assert read(text)[0]["ingredient"] == ingredient
+
+
+@settings(deadline=None)
+@given(st.sampled_from(INGREDIENTS), st.sampled_from("abcz"), st.booleans())
+def test_a_name_glued_to_a_letter_is_no_name(ingredient, letter, is_before):
+    word = letter + ingredient if is_before else ingredient + letter
+    [said] = read(f"{word} 5 mg tablet")
+    assert said["reason"] == "no_opioid_name"
+
+
+def test_every_name_of_the_table_is_found_and_means_its_ingredient():
+    said = read(*(f"{word.title()} 5 MG" for word in NAMES["word"]))
+    assert [row["ingredient"] for row in said] == NAMES["ingredient"].to_list()
+
+
+def test_names_of_another_table_are_used_where_one_is_given():
+    names = pl.DataFrame(
+        {"word": ["zorgol", "big pain"], "ingredient": ["zorgine", "bigine"], "release": [None, "extended"]}
+    )
+    texts = pl.DataFrame({"drug_text": ["Zorgol 5 mg", "Big Pain 7 mg tab", "morphine 5 mg"]})
+    rows = products.read(texts, names).select("ingredient", "strength", "release").rows()
+    assert rows == [("bigine", 7.0, "extended"), ("zorgine", 5.0, None), (None, None, None)]
+
+
+# One row per distinct text
+
+
+def test_each_distinct_text_has_one_row_whatever_the_order_and_number_of_texts():
+    texts = ["morphine 5 mg", "Morphine 5 mg", "morphine 5 mg", "x", None]
+    rows = products.read(pl.DataFrame({"drug_text": texts}))
+    assert rows["drug_text"].to_list() == ["Morphine 5 mg", "morphine 5 mg", "x"]
+    assert rows.equals(products.read(pl.DataFrame({"drug_text": texts[::-1]})))
+
+
+def test_a_text_is_kept_as_delivered_so_that_it_joins_back():
+    text = "  OxycoDONE (Immediate Release)   5mg Tablet "
+    assert read(text)[0]["drug_text"] == text
+
+
+@pytest.mark.parametrize("texts", [[], ["morphine 5 mg"]])
+def test_the_frame_has_the_columns_and_types_of_the_contract(texts):
+    contract = contracts.read(paths.DATA_CONTRACTS / "3_trajectory" / "drug_product.yaml")
+    rows = products.read(pl.DataFrame({"drug_text": texts}, schema={"drug_text": pl.String}))
+    types = {"VARCHAR": pl.String, "DOUBLE": pl.Float64, "BOOLEAN": pl.Boolean}
+    assert dict(rows.schema) == {name: types[type_] for name, type_ in contract.types.items()}
+
+
+@needs_rxnorm
+def test_what_is_read_fits_the_values_of_the_contract():
+    contract = contracts.read(paths.DATA_CONTRACTS / "3_trajectory" / "drug_product.yaml")
+    rows = products.read(pl.DataFrame({"drug_text": list(rxnorm())}))
+    for column in contract.columns:
+        if column.values:
+            assert set(rows[column.name].drop_nulls()) <= set(column.values)
+
+
+FRAGMENTS = [
+    "morphine",
+    "oxycodone-apap",
+    "5",
+    "325",
+    "0.5",
+    ",",
+    ".",
+    "mg",
+    "mcg/hr",
+    "/",
+    "-",
+    "/5 ml",
+    "%",
+    " ",
+    "(",
+    ")",
+    "[",
+    "]",
+    "#",
+    "ms contin",
+    "tab",
+    "1,200",
+    "0 ml",
+    "w/",
+    "µg",
+    "é",
+]
+
+
+@given(st.one_of(st.text(max_size=80), st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join)))
+@settings(max_examples=300, deadline=None)
+def test_no_text_breaks_the_reader_and_a_strength_is_always_a_positive_number(text):
+    [said] = read(text)
+    assert said["strength"] is None or 0 < said["strength"] < 1e13
+    is_unknown = None in (said["ingredient"], said["strength"], said["strength_unit"], said["route"])
+    assert is_unknown == (said["reason"] is not None)
+
+
+@pytest.mark.parametrize("unit", ["5", "morphine 5 mg ", "1-", "1/", "(", "[", "ms ", " ", "a-", "5 mg/5 ml-"])
+def test_a_text_of_10000_characters_is_read_or_unknown(unit):
+    [said] = read((unit * 10_000)[:10_000])
+    assert said["reason"] is not None
+
+
+SEARCHED = [
+    "MS-Contin 15",
+    "Codeine",
+    "dihydrocodeine",
+    "BUTALBITAL-ACETAMINOP-CAF-COD",
+    "caf. cod",
+    "cod",
+    "Ipratropium",
+    "Bupivacaine 0.1%|HYDROmorphone (Dilaudid)",
+    "oxycodone5mg",
+    "morphiné",
+    "msContin",
+    "percocet",
+]
+
+
+def test_the_reader_finds_an_opioid_in_the_same_texts_as_the_search_that_mappings_make():
+    names = NAMES.to_arrow()
+    texts = pl.DataFrame({"drug_text": SEARCHED}).to_arrow()
+    found = duckdb.execute(
+        """
+        select drug_text from texts where exists (
+            select 1 from names
+            where contains(' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ', ' ' || word || ' ')
+        )
+        """
+    ).fetchall()
+    assert {text for (text,) in found} == {
+        row["drug_text"] for row in read(*SEARCHED) if row["reason"] != "no_opioid_name"
+    }
+    assert texts.num_rows > len(found) > 0 and names.num_rows > 100

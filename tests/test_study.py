@@ -1,0 +1,77 @@
+import pytest
+import yaml
+
+from pipelines import study as studies
+from pipelines.errors import StudyError
+from pipelines.settings import Settings, described
+
+MINIMAL = {"name": "s", "title": "S", "sources": {"simulated": {"folder": "x"}}, "output": "out"}
+
+
+def written(tmp_path, **changes):
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(MINIMAL | changes))
+    return file
+
+
+@pytest.mark.parametrize("name", ["demo", "mimic_iv_demo"])
+def test_the_shipped_studies_load(name):
+    assert studies.load(studies.paths.ROOT / "studies" / f"{name}.yaml").name == name
+
+
+def test_folders_start_at_the_study_file(tmp_path):
+    loaded = studies.load(written(tmp_path))
+    assert loaded.output == tmp_path / "out"
+    assert loaded.sources["simulated"].folder == tmp_path / "x"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"colour": 1}, "colour: is no key of a study"),
+        ({"settings": {"bridge_gap_dayz": 7}}, "settings.bridge_gap_dayz: is no key of a study"),
+        ({"settings": {"bridge_gap_days": "many"}}, "settings.bridge_gap_days: input should be a valid integer"),
+        ({"sources": {}}, "sources: dictionary should have at least 1 item"),
+        ({"sources": {"elsewhere": {"folder": "x"}}}, "source elsewhere has no contracts or no mapping"),
+        ({"dose_definition": "guess"}, "dose_definition: input should be 'on_therapy_days' or 'window_days'"),
+        ({"memory_limit": "lots"}, "memory_limit: string should match"),
+        ({"factor_set": "cdc_1999"}, "factor set cdc_1999"),
+    ],
+)
+def test_what_a_study_cannot_say_is_refused_in_one_line(tmp_path, changes, said):
+    with pytest.raises(StudyError) as refused:
+        studies.load(written(tmp_path, **changes))
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(str(tmp_path / "study.yaml"))
+
+
+def test_a_file_that_is_not_yaml_is_refused_with_its_line(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text("name: s\ntitle: [unclosed\n")
+    with pytest.raises(StudyError, match=r"line \d+ is not YAML"):
+        studies.load(file)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(StudyError, match="there is no such study file"):
+        studies.load(tmp_path / "nowhere.yaml")
+
+
+def test_the_hash_follows_what_can_change_a_number_and_nothing_else(tmp_path):
+    base = studies.load(written(tmp_path)).fingerprint
+    assert studies.load(written(tmp_path, output="elsewhere", memory_limit="1GB")).fingerprint == base
+    assert studies.load(written(tmp_path, settings={"bridge_gap_days": 7})).fingerprint != base
+    assert studies.load(written(tmp_path, disclosure={"min_cell_count": 6})).fingerprint != base
+
+
+def test_every_setting_has_a_unit_a_meaning_and_a_citation():
+    assert len(described()) == len(Settings.model_fields)
+    assert all(setting["unit"] and setting["meaning"] and setting["citation"] for setting in described())
+
+
+def test_every_setting_is_used_by_the_sql_or_the_code():
+    text = "".join(file.read_text() for file in studies.paths.SQL.rglob("*.sql"))
+    code = "".join(file.read_text() for file in (studies.paths.ROOT / "pipelines").rglob("*.py"))
+    unused = [name for name in Settings.model_fields if f"${name}" not in text and f"settings.{name}" not in code]
+    assert unused == []
