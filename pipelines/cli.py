@@ -4,15 +4,17 @@ Exit code 0 only when every blocking check passed and the report was published, 
 in one line. Anything else is a bug and keeps its traceback.
 """
 
+import os
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+import typer.exceptions
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
@@ -23,8 +25,6 @@ from pipelines.errors import CheckError, PipelineError
 
 app = typer.Typer(
     name="oih",
-    help="Candidate opioid-induced hyperalgesia in cohorts: extracts in, cohort report out.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -36,10 +36,15 @@ CHECKED_STEPS = ("raw", "reference", "clean")
 
 
 @app.callback(invoke_without_command=True)
-def version(show: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False) -> None:
-    if show:
+def oih(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    """Candidate opioid-induced hyperalgesia in cohorts: extracts in, cohort report out."""
+    if version:
         console.print(f"oih {pipelines.__version__}")
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        console.print(context.get_help())
 
 
 @app.command()
@@ -151,8 +156,31 @@ def _progress(title: str) -> Iterator[Callable[[str, int], None]]:
 
 
 def main() -> None:
+    """Run the command line and leave with its exit code."""
+    code = 0
     try:
-        app()
+        code = app(standalone_mode=False) or 0
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        code = _complain(str(error))
+    except typer.Exit as left:
+        code = left.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        code = 130
+    except typer.exceptions.TyperException as error:
+        code = _complain(f"oih: {error} Run oih --help for the commands.")
+    _leave(code)
+
+
+def _complain(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without tearing the interpreter down.
+
+    After a Dagster run, taking DuckDB's extension module apart prints a page of false leak reports.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -39,6 +39,7 @@ class Column(_Strict):
             whose unit is ``episode`` or ``row``.
         withheld_with: The patient count on the same row that this column describes; hidden wherever that is.
         is_published: False for a count that decides what is published and never is itself.
+        shows_small: Of a hidden count of this column the report says that it is small.
     """
 
     name: Name
@@ -53,6 +54,7 @@ class Column(_Strict):
     is_patient_count: bool = False
     withheld_with: Name | None = None
     is_published: bool = True
+    shows_small: bool = False
 
     @property
     def is_count(self) -> bool:
@@ -153,7 +155,44 @@ class Contract(_Strict):
             *self._key_expectations(),
             *(rule for column in self.columns for rule in _column_expectations(column)),
         ]
-        return [Expectation.model_validate({**rule, "why": IMPLIED}) for rule in implied] + self.expectations
+        written = [Expectation.model_validate({**rule, "why": IMPLIED}) for rule in implied] + self.expectations
+        return written + self._quarantine_expectations()
+
+    @property
+    def is_filled(self) -> bool:
+        """A clean table that sources fill; the other clean tables keep the books."""
+        return self.schema_name == "clean" and self.built_by is None and self.name != "quarantine"
+
+    def _quarantine_expectations(self) -> list[Expectation]:
+        """Rows in quarantine: any is worth a look, more than the contract allows stop the run."""
+        if self.is_raw:
+            quarantine = "raw.quarantine"
+            own = f"source = '{self.schema_name.removeprefix('raw_')}' and table_name = '{self.name}'"
+        elif self.is_filled:
+            quarantine = "clean.quarantine"
+            own = f"table_name = '{self.name}'"
+        else:
+            return []
+        rejected = f"(select count(*) from {quarantine} where {own})"
+        query = (
+            f"select * from {quarantine} where {own} and "
+            f"{rejected} > {{share}} * ((select count(*) from {{batch}}) + {rejected})"
+        )
+        limits: list[tuple[Severity, float, str]] = [
+            ("critical", self.max_quarantined_share, "So many rejected rows are no extract of this table"),
+            ("warning", 0, "Rejected rows are in quarantine, with the rule that each broke"),
+        ]
+        return [
+            Expectation.model_validate(
+                {
+                    "type": "unexpected_rows_expectation",
+                    "severity": severity,
+                    "why": f"{why}.",
+                    "unexpected_rows_query": query.replace("{share}", str(share)),
+                }
+            )
+            for severity, share, why in limits
+        ]
 
     def _key_expectations(self) -> list[dict]:
         if len(self.key) > 1:

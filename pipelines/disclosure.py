@@ -3,21 +3,28 @@
 No reader may work out a count from 1 to below ``min_cell_count``, whether a table shows it or not. To hide the small
 counts is not enough where counts add up: 2,000 patients delivered less 1,996 that remain are four that left. The
 contracts say what adds up to what (``adds_up``): within a table, between tables, and with counts that no table shows.
-For every small count a mixed-integer programme then looks for other report tables that keep all those sums, agree in
-every published number, and have this count at ``min_cell_count`` or more. Where numbers must differ for that, they
-are hidden as well: as few as possible, then the smallest. A reader cannot tell those other tables from the true ones,
-so cannot even tell that the count is small. They are in whole numbers and are checked exactly: they are the proof.
+
+For every small count a linear programme looks for look-alikes: other report tables that keep all those sums and agree
+in every published number. Where a number must differ for that, it is hidden as well, as few as need be. A reader
+cannot tell a look-alike from the true tables. Two are asked for:
+
+- one in which the count is ``min_cell_count`` or more, so that a reader cannot even tell that it is small;
+- one in which it is another small count and every count keeps its size (zero, small, larger), so that it stays unknown
+  to a reader who tells from what is hidden which counts are small.
+
+Which number is hidden beside a small one depends on its place, not on its value: had it been the next smallest, a
+reader would know that no published one is smaller. Look-alikes are whole numbers and checked exactly: the proof.
 
 The reader is taken to know all but the hidden counts: the sums, that no count is negative, and that a hidden one is
 not zero, since zeros are shown. Groups that overlap in ways nobody can know (the patients of tiers and of votes, where
 one patient has several episodes) do not add up; their counts are judged one by one.
 
-Source: the cell suppression problem for tables under any linear constraints, here solved for one small count after
-the other (Fischetti and Salazar 2001, Management Science 47, "Solving the cell suppression problem on tabular data
-with linear constraints").
+Source: complementary cell suppression by linear programming, one small count after the other (Zayatz 1992, Bureau of
+the Census, Statistical Research Division Report RR-92/02), for tables linked by any linear constraints (Fischetti and
+Salazar 2001, Management Science 47, "Solving the cell suppression problem on tabular data with linear constraints").
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,10 +38,9 @@ from pipelines.errors import ContractError
 Cell = tuple[str, int, str]
 Count = Cell | str
 Equation = tuple[Count, list[Count]]
+Span = tuple[float, float]
 
-# How far a count may be from its true value in the tables that prove another one safe, in multiples of
-# min_cell_count. It keeps the programme well scaled; where it is too little, all that hangs together is hidden.
-REACH = 100
+UNBOUNDED = float("inf")
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,8 @@ def protect(
 
     Args:
         tables: All tables that are published, by name, each with its contract's columns. Tables that are protected
-            apart can give each other away.
+            apart can give each other away. Where one of several cells can be hidden as well, a later row's is, then
+            a later column's.
         contracts: Their contracts.
         min_cell_count: Smallest count that is published; zero always is.
 
@@ -70,23 +77,23 @@ def protect(
         ContractError: A contract says that counts add up that do not.
     """
     known = {contract.table: contract for contract in contracts}
-    cells = dict(_cells(tables, known))
     equations = [
         equation
         for table, frame in tables.items()
         for added in known[table].adds_up
         for equation in _equations(added, known[table], frame)
     ]
-    values, equations = _solved(cells, equations)
-    needs = _needs(values, known, min_cell_count)
+    sums = _solved(list(_cells(tables, known)), equations)
+    needs = _needs(sums, known, min_cell_count)
     hidden = {count for count in needs if isinstance(count, tuple)}
-    look_alikes: list[dict[Count, int]] = []
-    for count, need in needs.items():
-        if not any(other.get(count, 0) >= need for other in look_alikes):
-            other = _look_alike(count, need, values, equations, hidden, REACH * min_cell_count)
-            look_alikes.append(other)
-            hidden |= {cell for cell in other if isinstance(cell, tuple) and other[cell] != values[cell]}
-    small = {cell for cell in hidden if cells[cell] < min_cell_count and _stands_alone(cell, values, equations, hidden)}
+    _hide_more(sums, hidden, _any_size, {count: [(need, UNBOUNDED)] for count, need in needs.items()})
+    _hide_more(
+        sums,
+        hidden,
+        lambda count, value: _own_size(value, min_cell_count),
+        {count: _other_small(sums.values[count], min_cell_count) for count in needs},
+    )
+    small = {cell for cell in hidden if sums.values[cell] < min_cell_count and sums.stands_alone(cell, hidden)}
     return {
         table: Published(
             _without(frame, known[table], {cell[1:] for cell in hidden if cell[0] == table}, min_cell_count),
@@ -96,12 +103,134 @@ def protect(
     }
 
 
+@dataclass(frozen=True)
+class _Sums:
+    """What adds up to what.
+
+    Attributes:
+        values: True values of all counts.
+        equations: Totals with their parts.
+        places: Place of every cell in reading order.
+    """
+
+    values: dict[Count, int]
+    equations: list[Equation]
+    places: dict[Count, int]
+
+    def may_differ(self, count: Count) -> bool:
+        """A reader may think it another number: all counts, but the zeros that tables show."""
+        return isinstance(count, str) or self.values[count] > 0
+
+    def linked(self, start: Count, passes: Callable[[Count], bool]) -> list[Equation]:
+        """The sums that hang together with a count, from one to the next over counts that pass."""
+        found: list[Equation] = []
+        seen, border, rest = {start}, {start}, self.equations
+        while border:
+            touched = [equation for equation in rest if not border.isdisjoint((equation[0], *equation[1]))]
+            rest = [equation for equation in rest if border.isdisjoint((equation[0], *equation[1]))]
+            found += touched
+            border = {count for count in self.counts(touched) if passes(count)} - seen
+            seen |= border
+        return found
+
+    @staticmethod
+    def counts(equations: list[Equation]) -> list[Count]:
+        return [count for total, parts in equations for count in (total, *parts)]
+
+    def cells(self, equations: list[Equation]) -> set[Cell]:
+        """Cells of some sums that are not zero."""
+        return {count for count in self.counts(equations) if isinstance(count, tuple) and self.values[count]}
+
+    def differing(self, look_alike: dict[Count, int]) -> set[Cell]:
+        return {cell for cell in look_alike if isinstance(cell, tuple) and look_alike[cell] != self.values[cell]}
+
+    def stands_alone(self, cell: Cell, hidden: Set[Cell]) -> bool:
+        """No published number and at most one other hidden count hangs together with a hidden one."""
+        cells = self.cells(self.linked(cell, lambda count: isinstance(count, str) or count in hidden))
+        return cells <= hidden and len(cells) <= 2
+
+
+def _hide_more(
+    sums: _Sums, hidden: set[Cell], allowed: Callable[[Count, int], Span], wanted: Mapping[Count, Sequence[Span]]
+) -> None:
+    """Hide cells until every count has a look-alike in which it lies in one of its spans."""
+    found: list[dict[Count, int]] = []
+    for count, spans in wanted.items():
+        if any(low <= other.get(count, -1) <= high for other in found for low, high in spans):
+            continue
+        tried = [_look_alike(sums, hidden, allowed, count, span) for span in spans]
+        look_alikes = [other for other in tried if other is not None]
+        if look_alikes:
+            nearest = min(look_alikes, key=lambda other: len(sums.differing(other) - hidden))
+            hidden |= sums.differing(nearest)
+            found.append(nearest)
+        elif spans:
+            # Everything that hangs together: multiples of all its counts keep the sums.
+            hidden |= sums.cells(sums.linked(count, sums.may_differ))
+
+
+def _look_alike(
+    sums: _Sums, hidden: Set[Cell], allowed: Callable[[Count, int], Span], count: Count, span: Span
+) -> dict[Count, int] | None:
+    """The nearest tables in which a count lies in a span: values of all that hangs together with it.
+
+    The variables are how far each count is above and below its true value. Only what is published has a price, so the
+    fewest published numbers move. In sums of sums the corners of such a programme are whole numbers; None if not.
+    """
+    from scipy.optimize import linprog
+
+    linked = sums.linked(count, sums.may_differ)
+    counts = list(dict.fromkeys([count, *sums.counts(linked)]))
+    position = {other: number for number, other in enumerate(counts)}
+    balance = np.zeros((len(linked), len(counts)))
+    for row, (total, parts) in enumerate(linked):
+        balance[row, [position[part] for part in parts]] = 1
+        balance[row, position[total]] -= 1
+    true = np.array([sums.values[other] for other in counts])
+    spans = np.array([span, *(allowed(other, sums.values[other]) for other in counts[1:])])
+    least, most = spans.T - true
+    up = np.column_stack([np.maximum(least, 0), np.maximum(most, 0)])
+    down = np.column_stack([np.maximum(-most, 0), np.maximum(-least, 0)])
+    # What is hidden anyway is nearly free; of what is published, a later place is the cheaper.
+    is_free = [isinstance(other, str) or other in hidden for other in counts]
+    price = np.where(is_free, 1e-4, [1 + 1 / (1 + sums.places.get(other, 0)) for other in counts])
+    solved = linprog(
+        np.tile(price, 2), A_eq=np.hstack([balance, -balance]), b_eq=np.zeros(len(linked)), bounds=np.vstack([up, down])
+    )
+    if solved.x is None:
+        return None
+    difference = np.rint(solved.x[: len(counts)] - solved.x[len(counts) :])
+    if (balance @ difference).any() or (difference < least).any() or (difference > most).any():
+        return None
+    return {other: int(value) for other, value in zip(counts, true + difference, strict=True)}
+
+
+def _any_size(count: Count, value: int) -> Span:
+    """What a reader has to think possible of a count: a hidden cell is not zero, a zero is published."""
+    if isinstance(count, str):
+        return 0, UNBOUNDED
+    return (1, UNBOUNDED) if value else (0, 0)
+
+
+def _own_size(value: int, min_cell_count: int) -> Span:
+    """The counts of the same size: zero, small, larger."""
+    if value == 0:
+        return 0, 0
+    return (1, min_cell_count - 1) if value < min_cell_count else (min_cell_count, UNBOUNDED)
+
+
+def _other_small(value: int, min_cell_count: int) -> list[Span]:
+    """The other small counts, below and above a small one."""
+    spans = [(1, value - 1), (value + 1, min_cell_count - 1)]
+    return [(low, high) for low, high in spans if low <= high and value < min_cell_count]
+
+
 def _cells(tables: Mapping[str, pl.DataFrame], known: Mapping[str, Contract]) -> Iterator[tuple[Cell, int]]:
+    """Counts that are published, row by row."""
     for table, frame in tables.items():
-        for column in known[table].columns:
-            if column.is_count and column.is_published:
-                values = enumerate(frame[column.name])
-                yield from (((table, row, column.name), value) for row, value in values if value is not None)
+        counts = [column.name for column in known[table].columns if column.is_count and column.is_published]
+        for number, row in enumerate(frame.select(counts).iter_rows(named=True)):
+            yield from (((table, number, name), value) for name, value in row.items() if value is not None)
 
 
 def _equations(added: Sum, contract: Contract, frame: pl.DataFrame) -> Iterator[Equation]:
@@ -128,13 +257,13 @@ def _equations(added: Sum, contract: Contract, frame: pl.DataFrame) -> Iterator[
             yield count(added.total, drawn[0]), list(parts)
 
 
-def _solved(cells: dict[Cell, int], equations: list[Equation]) -> tuple[dict[Count, int], list[Equation]]:
-    """Values of all counts, those that no table shows from the sums, and the sums whose counts all have one."""
-    values: dict[Count, int] = {cell: value for cell, value in cells.items()}
-    open_ones, closed = equations, []
+def _solved(cells: list[tuple[Cell, int]], equations: list[Equation]) -> _Sums:
+    """Values of all counts, those that no table shows from the sums; sums in which one stays unknown are left out."""
+    values: dict[Count, int] = {cell: value for cell, value in cells}
+    rest, solved = equations, []
     while True:
         still_open = []
-        for total, parts in open_ones:
+        for total, parts in rest:
             unknown = [count for count in (total, *parts) if count not in values]
             if len(unknown) > 1:
                 still_open.append((total, parts))
@@ -142,110 +271,37 @@ def _solved(cells: dict[Cell, int], equations: list[Equation]) -> tuple[dict[Cou
             if unknown:
                 known_parts = sum(values[part] for part in parts if part in values)
                 values[unknown[0]] = known_parts if unknown[0] == total else values[total] - known_parts
-            if values[total] != sum(values[part] for part in parts) or min(values[c] for c in (total, *parts)) < 0:
-                raise ContractError(
-                    f"{_where(total, parts)}: does not add up as adds_up of its contract says. Correct adds_up."
-                )
-            closed.append((total, parts))
-        if len(still_open) == len(open_ones):
-            return values, closed
-        open_ones = still_open
+            if values[total] != sum(values[part] for part in parts) or min(values[part] for part in parts) < 0:
+                where = next(f"{count[0]}.{count[2]}" for count in (total, *parts) if isinstance(count, tuple))
+                raise ContractError(f"{where}: does not add up as adds_up of its contract says. Correct adds_up.")
+            solved.append((total, parts))
+        if len(still_open) == len(rest):
+            return _Sums(values, solved, {cell: place for place, (cell, _) in enumerate(cells)})
+        rest = still_open
 
 
-def _where(total: Count, parts: list[Count]) -> str:
-    """Table and column of a sum, for messages; the counts themselves are not told."""
-    return next((f"{count[0]}.{count[2]}" for count in (total, *parts) if isinstance(count, tuple)), str(total))
-
-
-def _needs(values: dict[Count, int], known: Mapping[str, Contract], min_cell_count: int) -> dict[Count, int]:
-    """What each count that must not be known has to be able to be, for all that is published.
+def _needs(sums: _Sums, known: Mapping[str, Contract], min_cell_count: int) -> dict[Count, int]:
+    """The counts that must not be known, each with what a reader has to think it can be.
 
     These are the small counts, and the counts that describe few patients (their episodes, their rows).
     """
     describes = {
-        (table, column.name): column.withheld_with for table, contract in known.items() for column in contract.columns
+        (table, column.name): column.withheld_with or column.name
+        for table, contract in known.items()
+        for column in contract.columns
     }
 
     def is_small(count: Count) -> bool:
-        return 1 <= values.get(count, 0) < min_cell_count
+        return 1 <= sums.values.get(count, 0) < min_cell_count
 
     def describes_few(count: Count) -> bool:
-        if isinstance(count, str):
-            return False
-        table, row, column = count
-        return is_small((table, row, describes[table, column] or column))
+        return isinstance(count, tuple) and is_small((*count[:2], describes[count[0], count[2]]))
 
     return {
         count: max(min_cell_count, value + 1)
-        for count, value in values.items()
+        for count, value in sums.values.items()
         if value and (is_small(count) or describes_few(count))
     }
-
-
-def _look_alike(
-    count: Count, need: int, values: dict[Count, int], equations: list[Equation], hidden: Set[Count], reach: int
-) -> dict[Count, int]:
-    """The nearest tables in which a count is what it needs to be able to be: values of all that hangs together.
-
-    The variables are how much each count differs from its true value, and for each published one whether it differs.
-    """
-    from scipy.optimize import Bounds, LinearConstraint, milp
-
-    linked = _linked(count, equations, lambda other: values[other] > 0)
-    counts = list(dict.fromkeys([count, *(other for total, parts in linked for other in (total, *parts))]))
-    true = np.array([values[other] for other in counts])
-    is_cell = np.array([isinstance(other, tuple) for other in counts])
-    is_shown = is_cell & (true > 0) & np.array([other not in hidden for other in counts])
-
-    least = np.where(is_cell, np.minimum(true, 1), 0) - true
-    least[0] = need - true[0]
-    most = np.where(is_cell & (true == 0), 0, reach)
-    position = {other: number for number, other in enumerate(counts)}
-    sums = np.zeros((len(linked), len(counts)), dtype=np.int64)
-    for row, (total, parts) in enumerate(linked):
-        sums[row, [position[part] for part in parts]] = 1
-        sums[row, position[total]] -= 1
-
-    shown = is_shown.sum()
-    cost = 1 + true[is_shown].argsort().argsort() / max(shown, 1)
-    differs, switch = np.eye(len(counts))[is_shown], reach * np.eye(shown)
-    found = milp(
-        np.concatenate([np.zeros(len(counts)), cost]),
-        integrality=np.ones(len(counts) + shown),
-        bounds=Bounds(np.concatenate([least, np.zeros(shown)]), np.concatenate([most, np.ones(shown)])),
-        constraints=[
-            LinearConstraint(np.hstack([sums, np.zeros((len(linked), shown))]), 0, 0),
-            LinearConstraint(np.hstack([differs, -switch]), -np.inf, 0),
-            LinearConstraint(np.hstack([differs, switch]), 0, np.inf),
-        ],
-    )
-    solution = np.zeros(len(counts)) if found.x is None else found.x[: len(counts)]
-    difference = np.rint(solution).astype(np.int64)
-    if (sums @ difference).any() or (difference < least).any() or (difference > most).any():
-        # Not found within reach. Multiples of the true counts always are such tables, with everything hidden.
-        difference = true * (need - 1)
-    return {other: int(value) for other, value in zip(counts, true + difference, strict=True)}
-
-
-def _stands_alone(cell: Cell, values: dict[Count, int], equations: list[Equation], hidden: Set[Count]) -> bool:
-    """No published number and at most one other hidden count hangs together with a hidden one."""
-    linked = _linked(cell, equations, lambda count: isinstance(count, str) or count in hidden)
-    counts = {count for total, parts in linked for count in (total, *parts)}
-    cells = {count for count in counts if isinstance(count, tuple) and values[count]}
-    return cells <= hidden and len(cells) <= 2
-
-
-def _linked(start: Count, equations: list[Equation], passes: Callable[[Count], bool]) -> list[Equation]:
-    """The sums that hang together with a count, from one to the next over the counts that pass."""
-    found: list[Equation] = []
-    seen, border, rest = {start}, {start}, equations
-    while border:
-        touched = [equation for equation in rest if not border.isdisjoint((equation[0], *equation[1]))]
-        rest = [equation for equation in rest if border.isdisjoint((equation[0], *equation[1]))]
-        found += touched
-        border = {count for total, parts in touched for count in (total, *parts) if passes(count)} - seen
-        seen |= border
-    return found
 
 
 def _without(
@@ -253,16 +309,15 @@ def _without(
 ) -> pl.DataFrame:
     """The table without hidden counts, without what describes their patients, without columns never published."""
     row = pl.int_range(pl.len())
-
-    def rows_hidden(name: str | None) -> set[int]:
-        column = next((column for column in contract.columns if column.name == name), None)
-        if column is None or column.is_published:
-            return {row for row, hidden_name in hidden if hidden_name == name}
-        return {row for row, value in enumerate(frame[column.name]) if value and value < min_cell_count}
-
+    rows_hidden = {
+        column.name: {row for row, name in hidden if name == column.name}
+        if column.is_published
+        else {row for row, value in enumerate(frame[column.name]) if value and value < min_cell_count}
+        for column in contract.columns
+    }
     return frame.select(
-        pl.when(row.is_in(sorted(rows_hidden(column.name) | rows_hidden(column.withheld_with))).not_()).then(
-            pl.col(column.name)
+        pl.when(~row.is_in(rows_hidden[column.name] | rows_hidden.get(column.withheld_with or "", set()))).then(
+            column.name
         )
         for column in contract.columns
         if column.is_published

@@ -62,6 +62,7 @@ _STANDARD_FIELD = rb'(?:%s|[^",]*+)' % _QUOTED
 _FIELD = rb'(?: *+%s *+|(?! *+")[^,]*+)' % _QUOTED
 _FIELDS = re.compile(rb"(?:\A|,)(%s)" % _FIELD)
 _RECORD_OF_ANY_WIDTH = re.compile(rb"%s(?:,%s)*+" % (_FIELD, _FIELD))
+_BLANK_LINES = re.compile(rb"^\r?\n", re.MULTILINE)
 _OPEN_RECORD = re.compile(rb'(?:%s,)*+ *+"(?:[^"]++|"")*+' % _FIELD)
 
 
@@ -301,7 +302,7 @@ def _scan(file: _File) -> _Text:
                     block = block.removeprefix(codecs.BOM_UTF8)
                     header = next(filter(None, map(_content, block.split(b"\n"))), b"")
                 if block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block:
-                    blank_lines += len(re.findall(rb"^\r?\n", block, re.MULTILINE))
+                    blank_lines += len(_BLANK_LINES.findall(block))
                 quoted, is_block_standard = _quoted_commas(block) if b'"' in block else (0, True)
                 separators += block.count(b",") - quoted
                 is_standard = is_standard and is_block_standard and not _has_control(block)
@@ -353,8 +354,9 @@ def _quoted_commas(block: bytes) -> tuple[int, bool]:
     # A doubled quote closes its field and opens it again at once, which changes neither answer.
     opening, closing = quotes[::2], quotes[1::2]
     is_standard = np.isin(text[opening - 1], list(b',\n"')).all() and np.isin(text[closing + 1], list(b',\r\n"')).all()
-    commas = np.cumsum(text == ord(","), dtype=np.int64)
-    return int((commas[closing] - commas[opening]).sum()), bool(is_standard)
+    commas = np.flatnonzero(text == ord(","))
+    quoted = np.searchsorted(commas, closing) - np.searchsorted(commas, opening)
+    return int(quoted.sum()), bool(is_standard)
 
 
 def _has_control(block: bytes) -> bool:
@@ -428,53 +430,50 @@ def _read_by_line(file: _File, text: _Text, delivered: list[str]) -> _Delivery:
     return _Delivery(file, delivered, read + rejected, row_number="source_row")
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Split:
     """What splitting a file came to."""
 
-    records: int = 0
-    rejects: int = 0
-    lines: int = 0
-    size_bytes: int = 0
-    longest_bytes: int = 0
+    records: int
+    rejects: int
+    lines: int
+    size_bytes: int
+    longest_bytes: int
 
 
 def _split(stream: Iterable[bytes], width: int, records: IO[bytes], rejects: IO[bytes]) -> _Split:
     """Write the records below the header, and apart from them the lines that are none, all numbered."""
-    split = _Split()
+    row = reject_count = line_count = size_bytes = longest_bytes = 0
     is_header = True
-    is_standard = _record_of(_STANDARD_FIELD, width)
-    for rule, content, lines, size_bytes in _records(stream, width):
-        split.lines += lines
-        split.size_bytes += size_bytes
-        if not content:
+    for rule, text, lines, size in _records(stream, width):
+        line_count += lines
+        size_bytes += size
+        if not text:
             continue
         if is_header:
             is_header = False
             continue
-        row = split.records + split.rejects + 1
+        row += 1
         if rule is None:
-            if b"\r" in content or (b'"' in content and not is_standard(content)):
-                content = _as_standard(content)
-            line = b"%d,%s\n" % (row, content)
-            records.write(line)
-            split.records += 1
+            written = records.write(b"%d,%s\n" % (row, text))
         else:
-            line = b'%d,%s,"%s"\n' % (row, rule.encode(), content.replace(b'"', b'""'))
-            rejects.write(line)
-            split.rejects += 1
-        split.longest_bytes = max(split.longest_bytes, len(line))
-    return split
+            reject_count += 1
+            written = rejects.write(b'%d,%s,"%s"\n' % (row, rule.encode(), text.replace(b'"', b'""')))
+        if written > longest_bytes:
+            longest_bytes = written
+    return _Split(row - reject_count, reject_count, line_count, size_bytes, longest_bytes)
 
 
 def _records(stream: Iterable[bytes], width: int) -> Iterator[tuple[str | None, bytes, int, int]]:
     """Divide lines into records: the rule broken, the text (empty for a blank line), its lines and bytes.
 
-    A line whose quote stays open is joined with those below it if that makes a record, unless one of those is
-    a record by itself: then the quote is a slip, and joining would swallow what was delivered.
+    The text of a record is written as RFC 4180 has it; that of a line that is none is as delivered. A line whose
+    quote stays open is joined with those below it if that makes a record, unless one of those is a record by
+    itself: then the quote is a slip, and joining would swallow what was delivered.
     """
     lines = iter(stream)
     ahead: deque[bytes] = deque()  # lines below, read to see whether they close a quote
+    separators = width - 1
     is_record = _record_of(_FIELD, width)
     is_standard = _record_of(_STANDARD_FIELD, width)
 
@@ -494,24 +493,28 @@ def _records(stream: Iterable[bytes], width: int) -> Iterator[tuple[str | None, 
         return 0
 
     while line := ahead.popleft() if ahead else next(lines, b""):
-        content = _content(line)
+        text = line.removesuffix(b"\n").removesuffix(b"\r")
         rule = None
         joined = 0
-        if b"\0" in content:
+        if b"\0" in text:
             rule = "nul_byte"
-        elif b'"' not in content:
-            if content and content.count(b",") != width - 1:
+        elif b'"' not in text:
+            if text.count(b",") != separators and text:
                 rule = "ragged_row"
-        elif _OPEN_RECORD.fullmatch(content):
-            joined = lines_to_join(line)
-            if joined:
-                line += b"".join(ahead.popleft() for _ in range(joined))
-                content = _content(line)
-            else:
-                rule = "unclosed_quote"
-        elif not is_record(content):
-            rule = "ragged_row" if _RECORD_OF_ANY_WIDTH.fullmatch(content) else "stray_quote"
-        yield rule, content, joined + 1, len(line)
+            elif b"\r" in text:
+                text = _as_standard(text)
+        elif is_standard(text):
+            pass
+        elif is_record(text):
+            text = _as_standard(text)
+        elif not _OPEN_RECORD.fullmatch(text):
+            rule = "ragged_row" if _RECORD_OF_ANY_WIDTH.fullmatch(text) else "stray_quote"
+        elif joined := lines_to_join(line):
+            line += b"".join(ahead.popleft() for _ in range(joined))
+            text = _as_standard(_content(line))
+        else:
+            rule = "unclosed_quote"
+        yield rule, text, joined + 1, len(line)
 
 
 def _record_of(field: bytes, width: int) -> Callable[[bytes], object]:

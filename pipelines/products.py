@@ -6,7 +6,7 @@ the reason.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
@@ -28,7 +28,7 @@ SCHEMA = {
 }
 
 # One spelling for each unit, one hyphen, one blank; bounded repeats keep a text of any length linear.
-SPELLINGS = [
+SPELLINGS: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"(?:[µμ]g|(?<![a-z])ug|mcgm|micrograms?)\b", "mcg"),
     (r"milligrams?\b", "mg"),
     (r"millilit(?:er|re)s?\b", "ml"),
@@ -36,9 +36,9 @@ SPELLINGS = [
     (r" per ", "/"),
     (r"[\u2010-\u2015]", "-"),
     (r"\s+", " "),
-    # 1,200 is thousands; 0,5 and 12,5 have a decimal comma, and 0,025 has one, too
+    # 1,200 is thousands; 12,5 and 0,025 have a decimal comma; 5,10 is neither and stays unread
     (r"\b([1-9]\d{0,2}),(?=\d{3}\b)", r"\1"),
-    (r"\b(\d{1,9}),(?=\d{1,9}\b)", r"\1."),
+    (r"\b(0,(?=\d{1,9}\b)|\d{1,9},(?=\d\b))", lambda match: match[0].replace(",", ".")),
     # the product with VC has phenylephrine between promethazine and codeine
     (r"promethazine vc\b", "promethazine-phenylephrine"),
 ]
@@ -47,7 +47,7 @@ SPELLINGS_COMPILED = [(re.compile(pattern), replacement) for pattern, replacemen
 # A strength such as 5-325 mg, 300 mg-30 mg/12.5 ml or 25 mcg/hr. A number glued to a letter or to # belongs
 # to a name (A500, PT72, Q72H, #3); a run of digits too long for a strength is none.
 DIGITS = r"(?:\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})"
-NUMBER = rf"(?<![a-z0-9.#]){DIGITS}(?![\d.]*\d)"
+NUMBER = rf"(?<![a-z0-9.#])(?<!\d,){DIGITS}(?![\d.]*\d)"
 ELEMENT = re.compile(
     rf"({NUMBER})(?: ?-?(mg|mcg|gm?|%|ml|l|hr|actuat|units?|meq|drops?)(?![a-z]))?"
     rf"(?: ?/ ?(?:({DIGITS})? ?(ml|hr|actuat|spray)|tab(?:let)?|cap(?:sule)?|patch)(?![a-z]))?"

@@ -162,16 +162,21 @@ def _is_report(contract: Contract) -> bool:
 
 
 def _protected(connection: Connection, study: Study, of: Iterable[Contract]) -> dict[str, Published]:
-    """Report tables after disclosure control, by name, in the order of their keys."""
+    """Report tables after disclosure control, by name."""
     known = {contract.table: contract for contract in of}
     if ledger := known.get("report.row_ledger"):
         known[ledger.table] = ledger.model_copy(update={"adds_up": [*ledger.adds_up, *_fillings(study)]})
     frames = {
-        contract.table: connection.sql(f"from {contract.table} order by {', '.join(contract.key)}").pl()
-        for contract in known.values()
+        table: connection.sql(f"from {table} order by {_order(contract)}").pl() for table, contract in known.items()
     }
     published = disclosure.protect(frames, known.values(), study.disclosure.min_cell_count)
     return {known[table].name: tables for table, tables in published.items()}
+
+
+def _order(contract: Contract) -> str:
+    """Rows in the order of the key; where the contract lists a column's values, in the order it lists them."""
+    listed = {column.name: column.values for column in contract.columns if column.values}
+    return ", ".join(f"list_position({listed[name]}, {name})" if name in listed else name for name in contract.key)
 
 
 def _fillings(study: Study) -> Iterator[Sum]:

@@ -60,6 +60,9 @@ class Settings(BaseModel):
     late_to_day: int = _setting(180, "day", WINDOWS, "Last day of the late response window R2")
     confirmation_from_day: int = _setting(91, "day", WINDOWS, "First day of the confirmation window C")
     confirmation_to_day: int = _setting(455, "day", WINDOWS, "Last day of the confirmation window C")
+    max_unknown_share: float = _setting(
+        0.1, "share", DESIGN, "Share of the days of B1 and of R on which a dose may be unknown", ge=0, le=1
+    )
     surgery_before_days: int = _setting(7, "day", DESIGN, "Scores this long before a procedure are masked")
     surgery_after_days: int = _setting(90, "day", DESIGN, "Scores this long after a procedure are masked")
     min_scored_weeks: int = _setting(2, "week", DESIGN, "Scored weeks a window needs (grade C)", ge=1)

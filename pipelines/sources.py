@@ -209,9 +209,5 @@ def build_row_outcome(connection: Connection, study: Study) -> None:
 
 def filled_contracts() -> list[Contract]:
     """Contracts of the clean tables that sources fill, patients first."""
-    filled = [
-        contract
-        for contract in contracts.all_contracts().values()
-        if contract.schema_name == "clean" and contract.built_by is None and contract.name != "quarantine"
-    ]
+    filled = [contract for contract in contracts.all_contracts().values() if contract.is_filled]
     return sorted(filled, key=lambda contract: contract.table != "clean.patient")

@@ -364,9 +364,14 @@ def test_quotes_inside_plain_text_are_text(load):
     assert [row[1] for row in found.rows] == ['5" tube', 'say "x"', '6"']
 
 
-def test_blanks_around_quotes_do_not_belong_to_the_text(load):
-    found = load(TWO, 'a,b\n1, "x, y"\n"2"  ,"z" \n')
-    assert [row[:2] for row in found.rows] == [("1", "x, y"), ("2", "z")]
+@pytest.mark.parametrize("text", ["\r", "\rx", "x\ry"])
+def test_a_carriage_return_inside_a_line_is_text(load, text):
+    assert [row[:2] for row in load(TWO, f"a,b\n{text},1\n2,y\n".encode()).rows] == [(text, "1"), ("2", "y")]
+
+
+@pytest.mark.parametrize("field", ['"x, y"', ' "x, y"', '   "x, y"', '"x, y"  ', '  "x, y" '])
+def test_blanks_around_quotes_do_not_belong_to_the_text(load, field):
+    assert [row[:2] for row in load(TWO, f"a,b\n1,{field}\n{field},2\n").rows] == [("1", "x, y"), ("x, y", "2")]
 
 
 def test_words_that_other_programs_take_for_missing_stay_text(load):
@@ -422,10 +427,17 @@ def test_a_field_of_more_than_a_hundred_lines_is_an_open_quote(load, lines, is_f
     assert found.rows[-1][:2] == ("2", "y")
 
 
-def test_text_after_a_closing_quote_is_quarantined(load, connection):
-    found = load(TWO, 'a,b\n1,"x"y\n"2" "3",z\n4,w\n')
-    assert found.quarantine == [(1, "stray_quote", None), (2, "stray_quote", None)]
-    assert records(connection) == ['1,"x"y', '"2" "3",z']
+@pytest.mark.parametrize("line", ['1,"x"y', '"1" "2",x', '1,"x"\t'])
+def test_text_after_a_closing_quote_is_quarantined(load, connection, line):
+    found = load(TWO, f"a,b\n{line}\n2,y\n")
+    assert found.quarantine == [(1, "stray_quote", None)]
+    assert records(connection) == [line]
+
+
+def test_a_nul_byte_is_quarantined(load, connection):
+    found = load(TWO, b"a,b\n1,x\x00\n2,y\n")
+    assert found.quarantine == [(1, "nul_byte", None)]
+    assert records(connection) == ["1,x\0"]
 
 
 def test_a_nul_byte_is_quarantined_and_no_field_reaches_over_it(load):

@@ -259,6 +259,7 @@ def test_a_combination_names_or_numbers_a_second_ingredient(text, is_combination
         ("oxycodone 1234567890123 mg tablet", "no_strength"),
         ("oxycodone 5 mg/0 mL solution", "no_strength"),
         ("oxycodone 0 mg tablet", "no_strength"),
+        ("MORPHINE 5,10 MG TABLET", "no_strength"),
         ("ACETAMINOPHEN-CODEINE #3 TABLET", "no_strength"),
         ("HYDROcodone-Acetaminophen 5/500 Tablet", "no_strength_unit"),
         ("PROMETHAZINE VC-CODEINE 6.25-5-10", "no_strength_unit"),

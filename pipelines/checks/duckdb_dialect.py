@@ -38,9 +38,7 @@ class _Connection(duckdb_engine.ConnectionWrapper):
 
 
 class WarehouseDialect(duckdb_engine.Dialect):
-    supports_statement_cache = False
-
-    def connect(self, *args: Any, **kwargs: Any) -> _Connection:
+    def connect(self, *args: Any, **kwargs: Any) -> Any:
         return _Connection(warehouse.get())
 
     @classmethod

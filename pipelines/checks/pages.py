@@ -16,6 +16,7 @@ from pipelines.checks.validation import CheckResult
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+
 def data_docs(results: list[CheckResult], folder: Path, title: str, facts: Mapping[str, str]) -> Path:
     """Write the Data Docs of one run, of whatever tables it checked before it ended.
 
@@ -38,7 +39,7 @@ def data_docs(results: list[CheckResult], folder: Path, title: str, facts: Mappi
     about = {"title": title, "facts": facts, "gx_version": gx_version}
     folder.mkdir(parents=True, exist_ok=True)
     for table, found in by_table.items():
-        checks = ValidationResultsTableContentBlockRenderer.render(
+        checks: Any = ValidationResultsTableContentBlockRenderer.render(
             [_as_validated(result) for result in found], include_column_name=True
         )
         checks.header_row += ["Failing rows", "Rows", "Severity", "Why"]
@@ -72,6 +73,6 @@ def _as_validated(result: CheckResult) -> Any:
 
 
 def _cells(result: CheckResult) -> list[str]:
-    failing_rows = "–" if result.failing_rows is None else f"{result.failing_rows:,}"
+    failing_rows = "-" if result.failing_rows is None else f"{result.failing_rows:,}"
     why = html.escape(result.why)  # Great Expectations writes a cell into the page as it is
     return [failing_rows, f"{result.rows:,}", result.severity, why]

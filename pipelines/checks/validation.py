@@ -13,7 +13,8 @@ from pipelines.contracts import Contract, Expectation, Severity
 from pipelines.errors import ContractError
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
-_COUNTS_WHEN_PASSED = {"mostly", "row_condition"}  # with these a check passes on failing rows, or looks at some only
+# With these a check passes on failing rows, or looks at some rows only.
+_COUNT_EVEN_IF_PASSED = {"mostly", "row_condition"}
 _ONE_TABLE_AT_A_TIME = Lock()
 
 
@@ -111,9 +112,7 @@ def _translated(contract: Contract, name: str, expectation: Expectation, index: 
     if expectation.type == UNEXPECTED_ROWS:
         arguments["unexpected_rows_query"] = _query(str(arguments.get("unexpected_rows_query")), contract.table)
     try:
-        return ExpectationConfiguration(
-            type=expectation.type, kwargs=arguments, severity=expectation.severity, meta={"index": index}
-        ).to_domain_obj()
+        return ExpectationConfiguration(type=expectation.type, kwargs=arguments, meta={"index": index}).to_domain_obj()
     except Exception:
         raise ContractError(
             f"{contract.table}: check {name} is no {expectation.type} that Great Expectations knows. "
@@ -158,14 +157,13 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
         to_count = [
             expectations[index]
             for index, result in found.items()
-            if not _raised(result) and (not result.success or _COUNTS_WHEN_PASSED & result.expectation_config.kwargs.keys())
+            if not result.success or _COUNT_EVEN_IF_PASSED & result.expectation_config.kwargs.keys()
+            if not _raised(result)
         ]
         counted = run(to_count, {"result_format": "BASIC", "partial_unexpected_count": 0}) if to_count else {}
     finally:
         warehouse.reset(token)
-    return [
-        _counts(expectation, found[index], counted.get(index)) for index, expectation in enumerate(expectations)
-    ]
+    return [_counts(expectation, found[index], counted.get(index)) for index, expectation in enumerate(expectations)]
 
 
 def _counts(expectation: Any, found: Any, counted: Any) -> dict[str, Any]:

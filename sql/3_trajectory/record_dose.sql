@@ -58,6 +58,7 @@ record as (
         started_at::date as start_date,
         amount as quantity,
         amount_unit as unit_text,
+        amount_unknown_reason,
         case
             when ended_at > started_at then (ended_at - interval 1 microsecond)::date
         end as end_date
@@ -253,7 +254,8 @@ judged as (
         record.*,
         case
             when record.set_reason is not null then record.set_reason
-            when record.is_given and record.quantity is null then 'no_amount'
+            when record.is_given and record.quantity is null
+                then coalesce(record.amount_unknown_reason, 'no_amount')
             when record.strength_reason is not null then record.strength_reason
             when record.is_supply_absurd then 'days_supply_out_of_range'
             when record.days is null then 'no_days_supply'

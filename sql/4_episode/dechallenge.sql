@@ -104,12 +104,12 @@ dated as (
 supply_after as (
     select
         dated.episode_id,
-        sum(
+        round(sum(
             period.dose_mme * (
                 least(period.end_date, dated.last_cut_date + $taper_mean_days - 1)
                 - greatest(period.start_date, dated.last_cut_date) + 1
             )
-        ) / $taper_mean_days as mean_mme,
+        ) / $taper_mean_days, 9) as mean_mme,
         bool_or(period.is_lower_bound) as has_unknown_dose
     from dated
     inner join trajectory.dose_period as period
@@ -157,8 +157,8 @@ pain_week as (
 pain as (
     select
         episode_id,
-        avg(pain_nrs) filter (where is_before) as before_nrs,
-        avg(pain_nrs) filter (where not is_before) as after_nrs,
+        round(avg(pain_nrs) filter (where is_before), 9) as before_nrs,
+        round(avg(pain_nrs) filter (where not is_before), 9) as after_nrs,
         count(*) filter (where is_before) as before_week_count,
         count(*) filter (where not is_before) as after_week_count
     from pain_week

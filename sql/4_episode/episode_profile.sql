@@ -38,7 +38,8 @@ dose as (
         max(mean_mme) filter (where window_name = 'B1') as distal_mme,
         max(mean_mme) filter (where window_name = 'B0') as proximal_mme,
         max(mean_mme) filter (where window_name = 'R') as response_mme,
-        sum(lower_bound_days) filter (where window_name in ('B1', 'R')) as lower_bound_days
+        max(lower_bound_days) filter (where window_name = 'B1') as distal_lower_bound_days,
+        max(lower_bound_days) filter (where window_name = 'R') as response_lower_bound_days
     from episode.window_dose
     group by all
 ),
@@ -99,7 +100,13 @@ episode_profile as (
             when coalesce(distal_week_count, 0) < $min_scored_weeks then 'too_few_scores_distal'
             when coalesce(proximal_week_count, 0) < $min_scored_weeks then 'too_few_scores_proximal'
             when coalesce(response_week_count, 0) < $min_scored_weeks then 'too_few_scores_response'
-            when coalesce(lower_bound_days, 0) > 0 then 'dose_unknown'
+            -- A few days of unknown dose leave a mean over weeks as it is; more do not.
+            when
+                distal_lower_bound_days
+                > $max_unknown_share * ($distal_to_day - $distal_from_day + 1)
+                or response_lower_bound_days
+                > $max_unknown_share * ($response_to_day - $response_from_day + 1)
+                then 'dose_unknown'
             when coalesce(response_to_distal_ratio, 0) = 0 then 'no_dose_in_window'
         end as not_classifiable_reason
     from changed

@@ -4,9 +4,8 @@
 -- Key:    episode_id, window_name
 -- Units:  MME per day
 -- Scope:  patient
--- Source: mean over days in supply or over all days of the window, as the study says;
---         definitions 2 and 3
---         of Dasgupta 2021, Clin J Pain 37:565
+-- Source: mean over days in supply or over all days of the window, as the study says; definitions
+--         2 and 3 of Dasgupta 2021, Clin J Pain 37:565
 with
 
 overlap as (
@@ -37,6 +36,7 @@ summed as (
     group by all
 ),
 
+-- Rounded, because the last digit of a sum depends on the order in which threads add up.
 window_dose as (
     select
         win.episode_id,
@@ -45,10 +45,13 @@ window_dose as (
         coalesce(summed.covered_days, 0)::integer as covered_days,
         coalesce(summed.lower_bound_days, 0)::integer as lower_bound_days,
         summed.max_mme,
-        summed.dose_mme_days / case $dose_definition
-            when 'on_therapy_days' then summed.covered_days
-            else win.end_date - win.start_date + 1
-        end as mean_mme
+        round(
+            summed.dose_mme_days / case $dose_definition
+                when 'on_therapy_days' then summed.covered_days
+                else win.end_date - win.start_date + 1
+            end,
+            9
+        ) as mean_mme
     from episode.episode_window as win
     left join summed using (episode_id, window_name)
 )

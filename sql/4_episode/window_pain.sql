@@ -33,14 +33,15 @@ scored_week as (
     group by all
 ),
 
+-- Rounded, because the last digit of a sum depends on the order in which threads add up.
 summed as (
     select
         episode_id,
         window_name,
         count(*) as scored_week_count,
         sum(score_count)::bigint as score_count,
-        avg(pain_nrs) as mean_nrs,
-        stddev_samp(pain_nrs) as weekly_sd_nrs
+        round(avg(pain_nrs), 9) as mean_nrs,
+        round(stddev_samp(pain_nrs), 9) as weekly_sd_nrs
     from scored_week
     group by all
 ),

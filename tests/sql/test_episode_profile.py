@@ -163,12 +163,21 @@ def test_an_episode_needs_90_days_of_follow_up(check, days, reason):
 
 
 @pytest.mark.parametrize(
-    ("window", "reason"),
-    [("B1", "dose_unknown"), ("R", "dose_unknown"), ("B0", ""), ("E", ""), ("R2", "")],
+    ("window", "days", "reason"),
+    [
+        ("B1", 27, ""),
+        ("B1", 28, "dose_unknown"),
+        ("R", 5, ""),
+        ("R", 6, "dose_unknown"),
+        ("B0", 90, ""),
+        ("E", 22, ""),
+        ("R2", 90, ""),
+    ],
 )
-def test_one_day_of_unknown_dose_in_b1_or_r_leaves_the_ratio_unknown(check, window, reason):
+def test_an_unknown_dose_on_more_than_a_tenth_of_b1_or_r_leaves_the_ratio_unknown(check, window, days, reason):
     dose = "\n".join(
-        line[: line.rindex("0")] + "1" if line.strip().startswith(f"{window} ") else line for line in DOSE.splitlines()
+        line[: line.rindex("0")] + str(days) if line.strip().startswith(f"{window} ") else line
+        for line in DOSE.splitlines()
     )
     check(f"episode_id | not_classifiable_reason\n-\na | {reason}", dose=dose)
 
@@ -199,7 +208,7 @@ def test_therapy_goes_on_through_the_response_window_but_for_a_bridged_gap(check
 
 def test_only_the_first_reason_is_named(check):
     ended = drawn("start_date | end_date\n-\nD+0 | D+50", patient_index=1)
-    nothing = {"pain": weeks(B1=0, B0=0, R=0), "dose": "window_name | lower_bound_days\n-\nB1 | 1"}
+    nothing = {"pain": weeks(B1=0, B0=0, R=0), "dose": "window_name | lower_bound_days\n-\nB1 | 28"}
     then = "episode_id | not_classifiable_reason\n-\na | "
     check(then + "follow_up_too_short", **nothing, period=ended, follow_up_days=10)
     check(then + "therapy_ended", **nothing, period=ended)

@@ -194,7 +194,8 @@ def test_what_a_dispensing_lacks_is_a_reason_and_never_a_guess(check):
             absurd          | dispensing  | oxycodone 5 |          |               | po         | 2024-01-01 | 1e300    | 30
             endless         | dispensing  | oxycodone 5 |          |               | po         | 2024-01-01 | inf      | 30
             endless_patches | dispensing  | patch 25    |          |               | td         | 2024-01-01 | inf      | 30
-            million         | dispensing  | oxycodone 5 |          |               | po         | 2024-01-01 | 1000000  | 30
+            billion         | dispensing  | oxycodone 5 |          |               | po         | 2024-01-01 | 133333334 | 30
+            just_below      | dispensing  | oxycodone 5 |          |               | po         | 2024-01-01 | 133333333 | 30
             not_a_number    | dispensing  | oxycodone 5 |          |               | po         | 2024-01-01 | nan      | 30
         """,
         then="""
@@ -211,7 +212,8 @@ def test_what_a_dispensing_lacks_is_a_reason_and_never_a_guess(check):
             absurd        | 2024-01-30 |                | true           | dose_out_of_range
             endless       | 2024-01-30 |                | true           | dose_out_of_range
             endless_patches | 2024-01-30 |              | true           | dose_out_of_range
-            million       | 2024-01-30 | 250000000000   | true           |
+            billion       | 2024-01-30 |                | true           | dose_out_of_range
+            just_below    | 2024-01-30 | 33333333250000 | true           |
             not_a_number  | 2024-01-30 |                | true           | dose_out_of_range
         """,
     )
@@ -501,6 +503,25 @@ def test_what_an_administration_lacks_is_a_reason_on_its_days(check):
             rate_by_mouth   | 2024-01-01 | 2024-01-01 |                | true           | unit_does_not_fit
             into_a_vein     | 2024-01-01 | 2024-01-03 |                | true           | no_factor_for_route
             epidural        | 2024-01-01 | 2024-01-01 |                | true           | no_factor_for_route
+        """,
+    )
+
+
+def test_an_amount_that_its_source_left_unknown_keeps_the_reason_of_the_source(check):
+    check(
+        administration="""
+            administration_id | drug_text   | route_text | started_at          | amount | amount_unit | amount_unknown_reason
+            ------------------+-------------+------------+---------------------+--------+-------------+----------------------
+            masked            | oxycodone 5 | po         | 2024-01-01 09:00:00 |        | mg          | dose_not_readable
+            no_unit_either    | oxycodone 5 | po         | 2024-01-01 09:00:00 |        |             | unit_not_charted
+            into_a_vein       | morphine iv | iv         | 2024-01-01 09:00:00 |        | mg          | dose_not_readable
+        """,
+        then="""
+            record_id      | dose_micro_mme | is_in_timeline | reason
+            ---------------+----------------+----------------+--------------------
+            masked         |                | true           | dose_not_readable
+            no_unit_either |                | true           | unit_not_charted
+            into_a_vein    |                | true           | no_factor_for_route
         """,
     )
 

@@ -29,7 +29,7 @@ def test_a_delivered_row_is_loaded_or_in_quarantine_by_rule(check_sql):
             "raw.quarantine": drawn(
                 "rule\n-\ntype\ntype\nrange", step="ingest", source="north", table_name="fill", source_file="a.csv"
             ),
-            "clean.row_outcome": drawn("outcome | row_count\n-\nclean | 147", source="north", source_table="fill", reason=""),
+            "clean.row_outcome": drawn("outcome | row_count\n-\nclean | 147", source="north", source_table="fill", reason="''"),
         },
         then="""
             step   | source | table_name | outcome     | reason | row_count
@@ -99,7 +99,7 @@ def test_a_row_lost_or_made_up_between_loading_and_cleaning_shows(rows, balanced
 
 def test_the_same_table_of_another_source_does_not_make_up_for_it():
     both = drawn("source | loaded_rows\n-\nnorth | 9\nsouth | 11", table_name="fill", delivered_rows=10)
-    outcome = drawn("source\n-\nnorth\nsouth", source_table="fill", outcome="clean", reason="", row_count=10)
+    outcome = drawn("source\n-\nnorth\nsouth", source_table="fill", outcome="clean", reason="''", row_count=10)
     found = unbalanced({"raw.delivery": both, "clean.row_outcome": outcome})
     assert {row[:2] for row in found} >= {("clean", "north"), ("clean", "south")}
 

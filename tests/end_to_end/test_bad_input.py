@@ -1,0 +1,137 @@
+"""What is delivered spoiled ends in one clear line or in quarantine with its reason: nothing is lost, nothing leaks."""
+
+import pytest
+
+from pipelines import study as studies
+from pipelines import tables, warehouse
+from pipelines.cli import check as oih_check
+from pipelines.errors import PipelineError
+from tests.end_to_end.conftest import append, compress, oih
+
+
+def refused(study) -> str:
+    with pytest.raises(PipelineError) as error:
+        oih_check(study)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_missing_extract_folder(study, tmp_path):
+    assert "there is no such folder for source simulated" in refused(study(sources={"simulated": {"folder": "gone"}}))
+
+
+def test_a_missing_file(study, extract):
+    (extract / "procedure.csv").unlink()
+    assert "procedure" in refused(study())
+
+
+def test_an_empty_file(study, extract):
+    (extract / "procedure.csv").write_bytes(b"")
+    assert "procedure.csv" in refused(study())
+
+
+def test_a_missing_column(study, extract):
+    file = extract / "diagnosis.csv"
+    file.write_text(file.read_text().replace("diagnosis_date", "date_of_something", 1))
+    assert "diagnosis_date" in refused(study())
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding(study, extract, encoding):
+    file = extract / "prescription.csv"
+    file.write_bytes(file.read_text().replace("Tablet", "Tablett f\u00fcr", 1).encode(encoding))
+    assert "UTF-8" in refused(study())
+
+
+def test_a_truncated_gzip(study, extract):
+    file = extract / "pain_score.csv"
+    (extract / "pain_score.csv.gz").write_bytes(compress(file)[:-200])
+    file.unlink()
+    assert "pain_score.csv.gz" in refused(study())
+
+
+def test_what_is_delivered_compressed_with_a_mark_and_in_another_order_reads_the_same(study, extract, tmp_path):
+    file = extract / "patient.csv"
+    rows = [line.split(",") for line in file.read_text().splitlines()]
+    reordered = "\n".join(",".join(reversed(row)) for row in rows)
+    file.write_bytes(b"\xef\xbb\xbf" + reordered.encode())
+    loaded = studies.load(study())
+    with warehouse.opened(tmp_path / "w.duckdb", [extract]) as connection:
+        for table in tables.of(loaded):
+            if table.name in ("raw_simulated.patient", "raw.delivery"):
+                table.build(connection, loaded)
+        read = connection.sql("select patient_id, sex, birth_year from raw_simulated.patient order by source_row")
+        assert read.fetchall() == [(row[0], row[1], int(row[2])) for row in rows[1:]]
+
+
+# Each row is spoiled in one way; the canary stands in for a value nobody may see.
+SPOILED = {
+    "prescription.csv": {
+        "R9000001,{patient},2021-02-30,oxycodone CANARY 10 MG,10,MG,oral,28,28": ("type", "fill_date"),
+        "R9000002,{patient},2021-03-01,oxycodone CANARY 10 MG,10,MG,oral,-28,28": ("range", "quantity"),
+        "R9000003,P999999,2021-03-01,oxycodone CANARY 10 MG,10,MG,oral,28,28": ("unknown_patient", "patient_id"),
+        "R9000004,{patient},2021-03-01,oxycodone CANARY 10 MG,10,MG": ("ragged_row", None),
+        "R9000005,{patient},2021-03-01,oxycodone CANARY\0 10 MG,10,MG,oral,28,28": ("nul_byte", None),
+        'R9000006,{patient},2021-03-01,"oxycodone CANARY 10 MG,10,MG,oral,28,28': ("unclosed_quote", None),
+        "{first}": ("duplicate_row", None),
+    },
+    "pain_score.csv": {
+        "S9000001,{patient},2021-03-01T10:00:00,NRS,outpatient,13,scheduled": ("range", "pain_nrs"),
+    },
+}
+
+
+@pytest.fixture
+def spoiled(extract):
+    patient = (extract / "patient.csv").read_text().splitlines()[1].split(",")[0]
+    for name, rows in SPOILED.items():
+        file = extract / name
+        first = file.read_text().splitlines()[1]
+        append(file, "".join(row.format(patient=patient, first=first) + "\n" for row in rows))
+    return extract
+
+
+def test_every_spoiled_row_is_in_quarantine_with_its_reason_and_the_run_goes_on(study, spoiled, tmp_path):
+    loaded = studies.load(study())
+    with warehouse.opened(tmp_path / "w.duckdb", [spoiled]) as connection:
+        for table in tables.of(loaded):
+            if table.step != "report" or table.name == "report.row_ledger":
+                table.build(connection, loaded)
+        found = connection.sql(
+            "select rule, column_name from (from raw.quarantine union all by name from clean.quarantine)"
+        ).fetchall()
+        unbalanced = connection.sql(
+            "select step, table_name from report.row_ledger group by all having "
+            "sum(row_count) filter (outcome = 'entered') <> sum(row_count) filter (outcome <> 'entered')"
+        ).fetchall()
+    expected = [why for rows in SPOILED.values() for why in rows.values()]
+    assert {rule for rule, _ in found} == {rule for rule, _ in expected}
+    assert len(found) == len(expected)
+    assert set(found) >= {why for why in expected if why[1]}
+    assert unbalanced == []
+
+
+def test_a_run_over_spoiled_rows_publishes_and_shows_none_of_their_values(study, spoiled, tmp_path):
+    ran = oih("run", study())
+    assert ran.returncode == 0, ran.stderr
+    published = tmp_path / "out" / "current"
+    pages = [file for file in published.rglob("*") if file.is_file() and file.suffix in (".html", ".json")]
+    assert (published / "report" / "index.html") in pages
+    dagster = [file for file in (tmp_path / "out" / ".dagster").rglob("*") if file.is_file()]
+    for file in [*pages, *dagster]:
+        assert b"CANARY" not in file.read_bytes(), file
+    assert "CANARY" not in ran.stdout + ran.stderr
+
+
+def test_too_many_rejected_rows_stop_the_run_with_the_check_and_leave_quality_pages(study, extract, tmp_path):
+    file = extract / "patient.csv"
+    header, *rows = file.read_text().splitlines()
+    worse = [row.replace("-", "/") if number % 2 else row for number, row in enumerate(rows)]
+    file.write_text("\n".join([header, *worse]) + "\n")
+    ran = oih("run", study())
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error: ") and len(ran.stderr.strip().splitlines()) == 1
+    assert "patient" in ran.stderr
+    assert not (tmp_path / "out" / "current").exists()
+    assert list((tmp_path / "out" / "runs").glob("*/quality/index.html"))

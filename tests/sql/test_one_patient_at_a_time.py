@@ -1,0 +1,41 @@
+"""Whatever is derived up to the features depends on one patient at a time, so patients can be run in batches."""
+
+import polars as pl
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from tests.sql import history
+
+
+# A seed does not get simpler by getting smaller.
+@settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(seed=st.integers(0, 2**32 - 1), halves=st.sets(st.integers(0, 9), min_size=1, max_size=9))
+def test_tables_built_on_two_halves_of_the_patients_and_joined_are_those_of_the_whole(seed, halves):
+    rows = history.histories(seed, patients=10)
+    whole = history.derived(rows)
+    parts = [
+        history.derived(
+            {table: [row for row in found if (row["patient_index"] in halves) == inside] for table, found in rows.items()}
+        )
+        for inside in (True, False)
+    ]
+    for table in history.DERIVED:
+        if table.name == "trajectory.drug_product":  # by drug text, not by patient
+            continue
+        joined = pl.concat([part.sql(f"from {table.name}").pl() for part in parts])
+        expected = whole.sql(f"from {table.name}").pl()
+        key = table.contract.key
+        assert_frame_equal(joined.sort(key), expected.sort(key), rel_tol=1e-12, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("name", [table.name for table in history.DERIVED])
+def test_random_histories_leave_no_table_empty(name, derived):
+    [[rows]] = derived.sql(f"select count(*) from {name}").fetchall()
+    assert rows > 0
+
+
+@pytest.fixture(scope="module")
+def derived():
+    return history.derived(history.histories(seed=0, patients=10))

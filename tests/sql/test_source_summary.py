@@ -1,0 +1,65 @@
+"""What each source delivered, by kind of record."""
+
+from tests.sql.drawing import drawn
+
+TABLE = "report.source_summary"
+
+
+def test_rows_and_patients_are_counted_by_source_and_kind(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "clean.patient": "source | patient_index\n-\nnorth | 1\nnorth | 2\nsouth | 3",
+            "clean.prescription": """
+                source | patient_index | record_kind
+                -------+---------------+------------
+                north  | 1             | dispensing
+                north  | 1             | dispensing
+                north  | 2             | dispensing
+                north  | 1             | order
+                south  | 3             | dispensing
+            """,
+            "clean.administration": "source | patient_index\n-\nsouth | 3\nsouth | 3",
+            "clean.diagnosis": "source | patient_index\n-\nnorth | 1",
+            "clean.procedure": "source | patient_index\n-\nnorth | 2",
+        },
+        then="""
+            source | record_kind           | row_count | patient_count
+            -------+-----------------------+-----------+--------------
+            north  | patient               | 2         | 2
+            north  | opioid dispensing     | 3         | 2
+            north  | opioid order          | 1         | 1
+            north  | diagnosis             | 1         | 1
+            north  | procedure             | 1         | 1
+            south  | patient               | 1         | 1
+            south  | opioid dispensing     | 1         | 1
+            south  | opioid administration | 2         | 1
+        """,
+    )
+
+
+def test_scores_are_counted_by_setting_known_apart_from_unknown(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "clean.pain_score": drawn(
+                """
+                patient_index | setting    | recall          | pain_nrs
+                --------------+------------+-----------------+---------
+                1             | outpatient | now             | 0
+                1             | outpatient | now             | 7
+                2             | outpatient | now             |
+                1             | icu        | now             | 7
+                1             | outpatient | after_treatment | 3
+                """,
+                source="north",
+            )
+        },
+        then="""
+            source | record_kind                     | row_count | patient_count
+            -------+---------------------------------+-----------+--------------
+            north  | pain score, outpatient          | 2         | 1
+            north  | pain score, outpatient, unknown | 1         | 1
+            north  | pain score, icu                 | 1         | 1
+        """,
+    )

@@ -1,0 +1,33 @@
+import pytest
+
+from tests.end_to_end.conftest import oih
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nowhere.yaml"], "there is no such study file"),
+        (["check", "nowhere.yaml"], "there is no such study file"),
+        (["run"], "study"),
+        (["walk"], "walk"),
+        (["simulate", "out", "--patients", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_code_1(arguments, said):
+    left = oih(*arguments)
+    assert left.returncode == 1
+    assert left.stdout == ""
+    assert said in left.stderr
+    assert len(left.stderr.strip().splitlines()) == 1
+
+
+def test_the_version_and_the_help_leave_with_0():
+    assert oih("--version").returncode == 0
+    assert "simulate" in oih("--help").stdout
+
+
+def test_simulate_writes_the_extract_and_its_truth_apart(tmp_path):
+    assert oih("simulate", tmp_path / "world", "--patients", 20, "--seed", 3).returncode == 0
+    extract = {file.name for file in (tmp_path / "world" / "extract").iterdir()}
+    assert extract == {"patient.csv", "prescription.csv", "pain_score.csv", "diagnosis.csv", "procedure.csv"}
+    assert {file.name for file in (tmp_path / "world" / "truth").iterdir()} == {"patient.csv", "escalation.csv"}
