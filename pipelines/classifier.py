@@ -60,8 +60,9 @@ def build_score(connection: Connection, study: Study) -> pl.DataFrame:
 
 def build_model_metric(connection: Connection, study: Study) -> pl.DataFrame:
     """Metrics against simulated truth: of the training world always, of the study where it has a truth folder."""
-    schema = dict.fromkeys(["value", "lower", "upper"], pl.Float64)
-    schema = {"metric": pl.String} | schema | dict.fromkeys(["evaluated_on", "meaning"], pl.String)
+    number, text = pl.Float64(), pl.String()
+    schema: dict[str, pl.DataType] = {"metric": text, "value": number, "lower": number, "upper": number}
+    schema |= {"evaluated_on": text, "meaning": text}
     if warehouse.count(connection, "label.score") == 0:
         return pl.DataFrame(schema=schema)
     metrics = trained(study)["metrics"]
@@ -73,8 +74,8 @@ def build_model_metric(connection: Connection, study: Study) -> pl.DataFrame:
 
 def build_reliability(connection: Connection, study: Study) -> pl.DataFrame:
     """Predicted against observed in ten bins of equal size; empty where no truth is known."""
-    schema = {"bin": pl.Int32, "episode_count": pl.Int64, "patient_count": pl.Int64}
-    schema |= {"mean_predicted": pl.Float64, "observed_share": pl.Float64}
+    schema: dict[str, pl.DataType] = {"bin": pl.Int32(), "episode_count": pl.Int64(), "patient_count": pl.Int64()}
+    schema |= {"mean_predicted": pl.Float64(), "observed_share": pl.Float64()}
     scored = _scored_truth(connection, study)
     if scored is None or scored.is_empty():
         return pl.DataFrame(schema=schema)

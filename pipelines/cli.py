@@ -53,7 +53,8 @@ def run(study: StudyFile) -> None:
     loaded = studies.load(study)
     _require_extracts(loaded)
     with _progress(f"Running {loaded.name}") as advance:
-        from pipelines import run as runs, tables
+        from pipelines import run as runs
+        from pipelines import tables
         from pipelines.defs import launch
 
         total = len(tables.of(loaded)) + 1
@@ -101,7 +102,9 @@ def check(study: StudyFile) -> None:
     blocking = [result for result in found if result.blocks]
     if blocking:
         names = ", ".join(f"{result.table} {result.check}" for result in blocking)
-        raise CheckError(f"{study}: {len(blocking)} blocking checks failed ({names}). Mend the extract or the contract.")
+        raise CheckError(
+            f"{study}: {len(blocking)} blocking checks failed ({names}). Mend the extract or the contract."
+        )
 
 
 @app.command()
@@ -145,7 +148,13 @@ def _print_checked(found: list, quarantined: list[tuple]) -> None:
 @contextmanager
 def _progress(title: str) -> Iterator[Callable[[str, int], None]]:
     """A bar on a terminal, nothing in a log; the yielded function moves it on by one."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(title, total=None)
 

@@ -214,9 +214,7 @@ def _column_expectations(column: Column) -> list[dict]:
             }
         )
     if column.values is not None:
-        rules.append(
-            {"type": "expect_column_values_to_be_in_set", "column": column.name, "value_set": column.values}
-        )
+        rules.append({"type": "expect_column_values_to_be_in_set", "column": column.name, "value_set": column.values})
     return rules
 
 

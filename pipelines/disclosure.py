@@ -12,6 +12,9 @@ cannot tell a look-alike from the true tables. Two are asked for:
 - one in which it is another small count and every count keeps its size (zero, small, larger), so that it stays unknown
   to a reader who tells from what is hidden which counts are small.
 
+Some columns say of a hidden count that it is small (``shows_small``). There the first kind is asked for with 1 and
+with the largest small count.
+
 Which number is hidden beside a small one depends on its place, not on its value: had it been the next smallest, a
 reader would know that no published one is smaller. Look-alikes are whole numbers and checked exactly: the proof.
 
@@ -41,6 +44,7 @@ Equation = tuple[Count, list[Count]]
 Span = tuple[float, float]
 
 UNBOUNDED = float("inf")
+INFEASIBLE = 2  # status of scipy.optimize.linprog
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,9 @@ class Published:
 
     Attributes:
         frame: The table; NULL where a count is hidden, and where a value describes patients whose count is.
-        small: Hidden counts, as (row, column), that may be called smaller than ``min_cell_count``: no published
-            number hangs together with them, and at most one other hidden count. Of the rest not even that is said:
-            1 and 11 that add up to 12 would be known from knowing which of the two is small.
+        small: Hidden counts, as (row, column), of which may be said that they are below ``min_cell_count``. Columns
+            whose contract says ``shows_small`` have them, whatever the numbers are. Of other hidden counts not even
+            that is said: 1 and 11 that add up to 12 are known to who knows which of the two is small.
     """
 
     frame: pl.DataFrame
@@ -86,14 +90,36 @@ def protect(
     sums = _solved(list(_cells(tables, known)), equations)
     needs = _needs(sums, known, min_cell_count)
     hidden = {count for count in needs if isinstance(count, tuple)}
-    _hide_more(sums, hidden, _any_size, {count: [(need, UNBOUNDED)] for count, need in needs.items()})
-    _hide_more(
-        sums,
-        hidden,
-        lambda count, value: _own_size(value, min_cell_count),
-        {count: _other_small(sums.values[count], min_cell_count) for count in needs},
-    )
-    small = {cell for cell in hidden if sums.values[cell] < min_cell_count and sums.stands_alone(cell, hidden)}
+    shows_small = {(table, column.name) for table in known for column in known[table].columns if column.shows_small}
+    small = {cell for cell in hidden if (cell[0], cell[2]) in shows_small and sums.values[cell] < min_cell_count}
+    largest_small = min_cell_count - 1
+
+    def own_size(count: Count) -> Span:
+        """The counts of the same size: zero, small, larger."""
+        if sums.values[count] == 0:
+            return 0, 0
+        return (1, largest_small) if sums.values[count] <= largest_small else (min_cell_count, UNBOUNDED)
+
+    def any_size(count: Count) -> Span:
+        """What a reader has to think possible: zeros are published, and in some columns what is small."""
+        if isinstance(count, str):
+            return 0, UNBOUNDED
+        is_told = sums.values[count] == 0 or (count[0], count[2]) in shows_small
+        return own_size(count) if is_told else (1, UNBOUNDED)
+
+    could_be: list[tuple[Count, list[Span]]] = []
+    for count, need in needs.items():
+        if count in small:
+            could_be += [(count, [(1, 1)]), (count, [(largest_small, largest_small)])]
+        else:
+            could_be += [(count, [(need, UNBOUNDED)])]
+    _hide_more(sums, hidden, any_size, could_be)
+    could_be = [
+        (count, [(1, sums.values[count] - 1), (sums.values[count] + 1, largest_small)])
+        for count in needs
+        if sums.values[count] <= largest_small
+    ]
+    _hide_more(sums, hidden, own_size, could_be)
     return {
         table: Published(
             _without(frame, known[table], {cell[1:] for cell in hidden if cell[0] == table}, min_cell_count),
@@ -117,19 +143,15 @@ class _Sums:
     equations: list[Equation]
     places: dict[Count, int]
 
-    def may_differ(self, count: Count) -> bool:
-        """A reader may think it another number: all counts, but the zeros that tables show."""
-        return isinstance(count, str) or self.values[count] > 0
-
-    def linked(self, start: Count, passes: Callable[[Count], bool]) -> list[Equation]:
-        """The sums that hang together with a count, from one to the next over counts that pass."""
+    def linked(self, start: Count) -> list[Equation]:
+        """The sums that hang together with a count, from one to the next over all counts but zeros that tables show."""
         found: list[Equation] = []
         seen, border, rest = {start}, {start}, self.equations
         while border:
             touched = [equation for equation in rest if not border.isdisjoint((equation[0], *equation[1]))]
             rest = [equation for equation in rest if border.isdisjoint((equation[0], *equation[1]))]
             found += touched
-            border = {count for count in self.counts(touched) if passes(count)} - seen
+            border = {count for count in self.counts(touched) if isinstance(count, str) or self.values[count]} - seen
             seen |= border
         return found
 
@@ -137,49 +159,40 @@ class _Sums:
     def counts(equations: list[Equation]) -> list[Count]:
         return [count for total, parts in equations for count in (total, *parts)]
 
-    def cells(self, equations: list[Equation]) -> set[Cell]:
-        """Cells of some sums that are not zero."""
-        return {count for count in self.counts(equations) if isinstance(count, tuple) and self.values[count]}
-
     def differing(self, look_alike: dict[Count, int]) -> set[Cell]:
         return {cell for cell in look_alike if isinstance(cell, tuple) and look_alike[cell] != self.values[cell]}
 
-    def stands_alone(self, cell: Cell, hidden: Set[Cell]) -> bool:
-        """No published number and at most one other hidden count hangs together with a hidden one."""
-        cells = self.cells(self.linked(cell, lambda count: isinstance(count, str) or count in hidden))
-        return cells <= hidden and len(cells) <= 2
-
 
 def _hide_more(
-    sums: _Sums, hidden: set[Cell], allowed: Callable[[Count, int], Span], wanted: Mapping[Count, Sequence[Span]]
+    sums: _Sums, hidden: set[Cell], allowed: Callable[[Count], Span], could_be: Iterable[tuple[Count, Sequence[Span]]]
 ) -> None:
-    """Hide cells until every count has a look-alike in which it lies in one of its spans."""
-    found: list[dict[Count, int]] = []
-    for count, spans in wanted.items():
+    """Hide cells until there are tables, alike to a reader, in which every count lies in one of its spans."""
+    found = [sums.values]
+    for count, spans in could_be:
+        spans = [(low, high) for low, high in spans if low <= high]
         if any(low <= other.get(count, -1) <= high for other in found for low, high in spans):
             continue
         tried = [_look_alike(sums, hidden, allowed, count, span) for span in spans]
         look_alikes = [other for other in tried if other is not None]
+        # None at all: what columns say of small counts keeps this one small, and hiding more cannot change that.
         if look_alikes:
             nearest = min(look_alikes, key=lambda other: len(sums.differing(other) - hidden))
             hidden |= sums.differing(nearest)
             found.append(nearest)
-        elif spans:
-            # Everything that hangs together: multiples of all its counts keep the sums.
-            hidden |= sums.cells(sums.linked(count, sums.may_differ))
 
 
 def _look_alike(
-    sums: _Sums, hidden: Set[Cell], allowed: Callable[[Count, int], Span], count: Count, span: Span
+    sums: _Sums, hidden: Set[Cell], allowed: Callable[[Count], Span], count: Count, span: Span
 ) -> dict[Count, int] | None:
-    """The nearest tables in which a count lies in a span: values of all that hangs together with it.
+    """The nearest tables in which a count lies in a span, or None: values of all that hangs together with it.
 
     The variables are how far each count is above and below its true value. Only what is published has a price, so the
-    fewest published numbers move. In sums of sums the corners of such a programme are whole numbers; None if not.
+    fewest published numbers move. The best corner of such a programme nearly always has whole numbers; where it has
+    not, whole numbers are asked for.
     """
     from scipy.optimize import linprog
 
-    linked = sums.linked(count, sums.may_differ)
+    linked = sums.linked(count)
     counts = list(dict.fromkeys([count, *sums.counts(linked)]))
     position = {other: number for number, other in enumerate(counts)}
     balance = np.zeros((len(linked), len(counts)))
@@ -187,42 +200,27 @@ def _look_alike(
         balance[row, [position[part] for part in parts]] = 1
         balance[row, position[total]] -= 1
     true = np.array([sums.values[other] for other in counts])
-    spans = np.array([span, *(allowed(other, sums.values[other]) for other in counts[1:])])
+    spans = np.array([span, *(allowed(other) for other in counts[1:])])
     least, most = spans.T - true
     up = np.column_stack([np.maximum(least, 0), np.maximum(most, 0)])
     down = np.column_stack([np.maximum(-most, 0), np.maximum(-least, 0)])
     # What is hidden anyway is nearly free; of what is published, a later place is the cheaper.
     is_free = [isinstance(other, str) or other in hidden for other in counts]
     price = np.where(is_free, 1e-4, [1 + 1 / (1 + sums.places.get(other, 0)) for other in counts])
-    solved = linprog(
-        np.tile(price, 2), A_eq=np.hstack([balance, -balance]), b_eq=np.zeros(len(linked)), bounds=np.vstack([up, down])
-    )
-    if solved.x is None:
-        return None
-    difference = np.rint(solved.x[: len(counts)] - solved.x[len(counts) :])
-    if (balance @ difference).any() or (difference < least).any() or (difference > most).any():
-        return None
-    return {other: int(value) for other, value in zip(counts, true + difference, strict=True)}
-
-
-def _any_size(count: Count, value: int) -> Span:
-    """What a reader has to think possible of a count: a hidden cell is not zero, a zero is published."""
-    if isinstance(count, str):
-        return 0, UNBOUNDED
-    return (1, UNBOUNDED) if value else (0, 0)
-
-
-def _own_size(value: int, min_cell_count: int) -> Span:
-    """The counts of the same size: zero, small, larger."""
-    if value == 0:
-        return 0, 0
-    return (1, min_cell_count - 1) if value < min_cell_count else (min_cell_count, UNBOUNDED)
-
-
-def _other_small(value: int, min_cell_count: int) -> list[Span]:
-    """The other small counts, below and above a small one."""
-    spans = [(1, value - 1), (value + 1, min_cell_count - 1)]
-    return [(low, high) for low, high in spans if low <= high and value < min_cell_count]
+    for integrality in (0, 1):
+        solved = linprog(
+            np.tile(price, 2),
+            A_eq=np.hstack([balance, -balance]),
+            b_eq=np.zeros(len(linked)),
+            bounds=np.vstack([up, down]),
+            integrality=integrality,
+        )
+        if solved.status == INFEASIBLE:
+            return None
+        difference = np.rint(solved.x[: len(counts)] - solved.x[len(counts) :])
+        if not (balance @ difference).any() and (least <= difference).all() and (difference <= most).all():
+            return {other: int(value) for other, value in zip(counts, true + difference, strict=True)}
+    raise ArithmeticError(f"No look-alike in whole numbers was found ({solved.message})")
 
 
 def _cells(tables: Mapping[str, pl.DataFrame], known: Mapping[str, Contract]) -> Iterator[tuple[Cell, int]]:

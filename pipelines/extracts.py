@@ -420,7 +420,7 @@ def _read_by_line(file: _File, text: _Text, delivered: list[str]) -> _Delivery:
                 f"insert into rejected select $file, source_row, rule, null, record from {unfit}",
                 {"file": file.where},
             ).fetchall()
-        except duckdb.InvalidInputException:
+        except (duckdb.InvalidInputException, duckdb.ConversionException):
             raise ExtractError(f"{file.where}: cannot be split into records. Deliver standard CSV.") from None
     if (read, rejected) != (split.records, split.rejects):
         raise LedgerError(
@@ -503,7 +503,7 @@ def _records(stream: Iterable[bytes], width: int) -> Iterator[tuple[str | None, 
                 rule = "ragged_row"
             elif b"\r" in text:
                 text = _as_standard(text)
-        elif is_standard(text):
+        elif is_standard(text) and b"\r" not in text:
             pass
         elif is_record(text):
             text = _as_standard(text)

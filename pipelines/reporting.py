@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jinja2
 import polars as pl
@@ -21,6 +21,7 @@ import yaml
 from markupsafe import Markup
 
 from pipelines import contracts, disclosure, paths, settings, sql_files
+from pipelines.checks import CheckResult
 from pipelines.contracts import Contract, Sum
 from pipelines.disclosure import Published
 from pipelines.study import Study
@@ -73,20 +74,6 @@ class Facts:
     simulated: bool
 
 
-class Check(Protocol):
-    """What the report prints of a check."""
-
-    table: str
-    check: str
-    column: str | None
-    severity: str
-    why: str
-    status: str
-    rows: int
-    failing_rows: int | None
-    failing_share: float | None
-
-
 @dataclass
 class References:
     """Citations in the order in which the page first names them."""
@@ -101,7 +88,7 @@ class References:
         return Markup('<a class="cite" href="#reference-{0}">[{0}]</a>').format(number)
 
 
-def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[Check], folder: Path) -> Path:
+def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[CheckResult], folder: Path) -> Path:
     """Write ``index.html`` into a folder, which is made if missing.
 
     Args:
@@ -120,6 +107,7 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
             facts=facts,
             study=study,
             min_cell_count=min_cell_count,
+            largest_small=min_cell_count - 1,
             withheld=WITHHELD,
             references=References(),
             style=Markup((paths.REPORTS / "style.css").read_text()),
@@ -209,7 +197,7 @@ def _totals(cohort: pl.DataFrame) -> dict[str, int | None]:
     return totals
 
 
-def _counted(checks: Sequence[Check]) -> list[Row]:
+def _counted(checks: Sequence[CheckResult]) -> list[Row]:
     """Checks by table: how many passed, failed and warned."""
     outcomes = Counter((found.table, _outcome(found)) for found in checks)
     return [
@@ -218,13 +206,13 @@ def _counted(checks: Sequence[Check]) -> list[Row]:
     ]
 
 
-def _outcome(found: Check) -> str:
+def _outcome(found: CheckResult) -> str:
     if found.status == "passed":
         return "passed"
     return "failed" if found.severity == "critical" else "warning"
 
 
-def _not_passed(checks: Sequence[Check], min_cell_count: int) -> list[Row]:
+def _not_passed(checks: Sequence[CheckResult], min_cell_count: int) -> list[Row]:
     """Checks that did not pass; a count of failing rows is hidden when it, or that of the other rows, is small."""
     rows = []
     for found in checks:

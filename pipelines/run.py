@@ -4,7 +4,6 @@ Dagster drives it table by table; nothing here knows Dagster.
 """
 
 import json
-
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import ContextVar
@@ -13,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import checks, reporting, study as studies
+from pipelines import checks, reporting
+from pipelines import study as studies
 from pipelines.checks import CheckResult
 from pipelines.study import Study
 from pipelines.tables import Table
 from pipelines.warehouse import Connection
 from pipelines.workspace import Workspace
-
 
 # Told the name of every step as it begins; the command line moves its bar with it.
 on_step: ContextVar[Callable[[str], None]] = ContextVar("on_step", default=lambda step: None)

@@ -100,7 +100,11 @@ def _judge(connection: Connection, contract: Contract, source: str) -> None:
     rules.append(("delivered_before > 0", "duplicate_key", contract.key[0]))
     broken_rule = "\n".join(f"when {broken} then '{rule}'" for broken, rule, _ in rules)
     broken_column = "\n".join(f"when {broken} then '{column}'" for broken, _, column in rules)
-    index = "dense_rank() over (order by mapped.rule is not null, mapped.patient_id) - 1" if is_patient else "patient.patient_index"
+    index = (
+        "dense_rank() over (order by mapped.rule is not null, mapped.patient_id) - 1"
+        if is_patient
+        else "patient.patient_index"
+    )
     patient = "" if is_patient else "left join clean.patient as patient on patient.patient_id = mapped.patient_id"
     connection.execute(
         f"""

@@ -151,7 +151,9 @@ def _refuse_unknown_factor_set(path: Path, study: Study) -> None:
 def _with_absolute_folders(study: Study, base: Path) -> Study:
     return study.model_copy(
         update={
-            "sources": {name: Source(folder=(base / source.folder).resolve()) for name, source in study.sources.items()},
+            "sources": {
+                name: Source(folder=(base / source.folder).resolve()) for name, source in study.sources.items()
+            },
             "output": (base / study.output).resolve(),
             "truth": (base / study.truth).resolve() if study.truth else None,
         }

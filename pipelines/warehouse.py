@@ -34,9 +34,7 @@ def opened(
     try:
         connection = duckdb.connect(str(path), read_only=read_only)
     except duckdb.IOException:
-        raise WorkspaceError(
-            f"{path}: another program has the warehouse open. Close it there and run again."
-        ) from None
+        raise WorkspaceError(f"{path}: another program has the warehouse open. Close it there and run again.") from None
     with connection:
         lock_down(connection, spill, readable, memory_limit)
         yield connection
@@ -99,7 +97,9 @@ def build_from_frame(connection: Connection, frame: pl.DataFrame, contract: Cont
     """
     if set(frame.columns) != set(contract.column_names):
         differing = sorted(set(frame.columns) ^ set(contract.column_names))
-        raise ContractError(f"{contract.table}: {contract.built_by} and the contract differ in {differing}. Align them.")
+        raise ContractError(
+            f"{contract.table}: {contract.built_by} and the contract differ in {differing}. Align them."
+        )
     create(connection, contract)
     connection.register("built_frame", frame)
     connection.execute(f"insert into {contract.table} by name from built_frame")

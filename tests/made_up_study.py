@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from pipelines import contracts, sql_files, warehouse
+from pipelines.settings import Settings
 
 CONTRACTS = contracts.all_contracts()
 CANARY = "patient-canary-4711"
@@ -30,14 +31,32 @@ REQUIREMENTS = {
     "has_follow_up": ("is_not_excluded", 0.95),
     "is_classifiable": ("has_follow_up", 0.8),
 }
-TIERS = {
-    "strong_candidate": (0.02, 1.6),
-    "probable": (0.08, 1.8),
-    "possible": (0.15, 1.2),
-    "mixed": (0.01, 0.5),
-    "alternative_more_likely": (0.14, -1.0),
-    "no_paradox": (0.6, 0.0),
+# What each rule says of an episode that can be judged: vote, strength, reason to abstain, and how often.
+VOTES = {
+    "LF01": [
+        ("OIH", "strong", None, 0.06),
+        ("OIH", "weak", None, 0.2),
+        ("NONE", None, None, 0.7),
+        ("ABSTAIN", None, "within_measurement_error", 0.04),
+    ],
+    "LF03": [
+        ("TOL", "weak", None, 0.06),
+        ("UND", "weak", None, 0.04),
+        ("NOT_OIH", "weak", None, 0.04),
+        ("NONE", None, None, 0.7),
+        ("ABSTAIN", None, "too_few_scores_early", 0.13),
+        ("ABSTAIN", None, "within_measurement_error", 0.03),
+    ],
+    "LF06": [
+        ("OIH", "strong", None, 0.04),
+        ("OIH", "weak", None, 0.04),
+        ("NONE", None, None, 0.1),
+        ("ABSTAIN", None, "no_taper", 0.8),
+        ("ABSTAIN", None, "follow_up_too_short", 0.02),
+    ],
 }
+UNJUDGED = {"too_few_scores_distal": 0.5, "too_few_scores_response": 0.4, "dose_unknown": 0.1}
+RISE_NRS = {"strong_candidate": 1.6, "probable": 1.8, "possible": 1.2, "mixed": 0.5, "alternative_more_likely": -1.0}
 INDEX_DATE = date(2015, 1, 1)
 
 
@@ -51,7 +70,7 @@ def study(
         if not contract.is_raw:
             warehouse.create(connection, contract)
     cohort = _cohort(rng, patients, source, shares or {})
-    _insert(connection, "episode.cohort", cohort)
+    insert(connection, "episode.cohort", cohort)
     _add_patients(connection, rng, patients, source)
     _add_records(connection, rng, cohort)
     _add_episodes(connection, rng, cohort)
@@ -81,7 +100,7 @@ def _add_patients(connection: duckdb.DuckDBPyConnection, rng: np.random.Generato
             "birth_year": np.clip(rng.normal(1960, 16, patients), 1925, 2005).astype(int),
         }
     )
-    _insert(connection, "clean.patient", patient.with_columns(source=pl.lit(source)))
+    insert(connection, "clean.patient", patient.with_columns(source=pl.lit(source)))
 
 
 def _add_records(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, cohort: pl.DataFrame) -> None:
@@ -95,13 +114,15 @@ def _add_records(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator
         ("after_mme", INDEX_DATE, date(2016, 6, 1)),
     ):
         period = treated.select("patient_index", dose_mme=column, is_lower_bound=pl.lit(False))
-        _insert(connection, "trajectory.dose_period", period.with_columns(start_date=start, end_date=end))
-    fills = treated.select("patient_index", "source", "has_known_dose").sample(fraction=3, with_replacement=True, seed=1)
+        insert(connection, "trajectory.dose_period", period.with_columns(start_date=start, end_date=end))
+    fills = treated.select("patient_index", "source", "has_known_dose").sample(
+        fraction=3, with_replacement=True, seed=1
+    )
     fills = pl.concat([treated.select(fills.columns), fills]).with_row_index("number")
     record = fills.with_columns(
         prescription_id=pl.format("{}:prescription:{}", "source", "number"), record_kind=pl.lit("dispensing")
     )
-    _insert(connection, "clean.prescription", record.drop("number", "has_known_dose"))
+    insert(connection, "clean.prescription", record.drop("number", "has_known_dose"))
     known = record.select(
         "patient_index",
         "record_kind",
@@ -110,7 +131,7 @@ def _add_records(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator
         is_in_timeline=pl.lit(True),
         reason=pl.when(~pl.col("has_known_dose")).then(pl.lit("no_strength")),
     )
-    _insert(connection, "trajectory.record_dose", known)
+    insert(connection, "trajectory.record_dose", known)
 
     scored = cohort.filter("has_pain_score").select("patient_index", "source")
     month = pl.DataFrame({"month_number": np.arange(-12, 12)})
@@ -126,14 +147,14 @@ def _add_records(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator
         setting=pl.lit("outpatient"),
         pain_nrs=pl.when(pl.Series(rng.random(len(score)) > 0.03)).then(pl.Series(np.clip(level, 0, 10))),
     ).with_columns(unknown_reason=pl.when(pl.col("pain_nrs").is_null()).then(pl.lit("unable_to_score")))
-    _insert(connection, "clean.pain_score", score)
-    _insert(
+    insert(connection, "clean.pain_score", score)
+    insert(
         connection,
         "trajectory.pain_day",
         score.select("patient_index", "setting", "pain_nrs", score_date=pl.col("scored_at").dt.date(), is_masked=False),
     )
     diagnosis = cohort.sample(fraction=0.6, seed=2).select("patient_index", "source").with_row_index("number")
-    _insert(
+    insert(
         connection,
         "clean.diagnosis",
         diagnosis.select("patient_index", "source", diagnosis_id=pl.format("{}:diagnosis:{}", "source", "number")),
@@ -141,46 +162,49 @@ def _add_records(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator
 
 
 def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, cohort: pl.DataFrame) -> None:
-    """One or two episodes of every patient inside the cohort, with tier, votes and probability."""
+    """One or two episodes of every patient inside the cohort, with votes; tiers by the project's SQL."""
     inside = cohort.filter("is_not_excluded")
-    episode = pl.concat([inside, inside.sample(fraction=0.15, seed=3)]).with_row_index("number")
-    names, share = list(TIERS), np.array([share for share, _ in TIERS.values()])
+    again = inside.sample(fraction=0.15, seed=3)
+    again = again.with_columns(is_classifiable=pl.col("is_classifiable") & pl.Series(rng.random(len(again)) < 0.6))
+    episode = pl.concat([inside, again]).with_row_index("number")
     episode = episode.with_columns(
         episode_id=pl.format("{}:{}", "patient_index", "number"),
         index_date=INDEX_DATE,
         follow_up_end_date=date(2015, 12, 31),
-        tier=pl.when("is_classifiable")
-        .then(pl.Series(rng.choice(names, len(episode), p=share / share.sum())))
-        .otherwise(pl.lit("insufficient_data")),
-        is_dechallenge_not_observed=pl.Series(rng.random(len(episode)) < 0.88),
+        data_grade=pl.Series(rng.choice(["A", "B", "C"], len(episode))),
+        step_count=pl.Series(rng.choice([1, 2], len(episode), p=[0.9, 0.1])),
+        unjudged=pl.Series(rng.choice(list(UNJUDGED), len(episode), p=list(UNJUDGED.values()))),
+        is_linked=False,
+        is_reversed=False,
+        known_step_count=1,
         oih_probability=pl.Series(rng.beta(1, 12, len(episode))),
-    )
-    _insert(connection, "episode.episode", episode)
-    _insert(connection, "label.tier", episode)
-    _insert(connection, "label.score", episode.filter(pl.col("tier") != "insufficient_data"))
-    rise = pl.DataFrame({"tier": names, "rise_nrs": [rise for _, rise in TIERS.values()]})
-    connection.register("rise", episode.join(rise, on="tier").group_by("patient_index").agg(pl.col("rise_nrs").max()))
+    ).with_columns(not_classifiable_reason=pl.when(~pl.col("is_classifiable")).then("unjudged"))
+    insert(connection, "episode.episode", episode)
+    insert(connection, "episode.episode_profile", episode)
+    for rule, votes in VOTES.items():
+        said = rng.choice(len(votes), len(episode), p=[share for *_, share in votes])
+        vote, strength, reason = (pl.Series([votes[number][place] for number in said]) for place in range(3))
+        is_cut = pl.lit(rule != "LF06") & ~pl.col("is_classifiable")
+        label = episode.select(
+            "episode_id",
+            rule=pl.lit(rule),
+            vote=pl.when(is_cut).then(pl.lit("ABSTAIN")).otherwise(vote),
+            strength=pl.when(~is_cut).then(strength),
+            abstain_reason=pl.when(is_cut).then("unjudged").otherwise(reason),
+        )
+        insert(connection, "label.vote", label)
+    insert(connection, "label.score", episode.filter("is_classifiable"))
+    [tier] = [sql for sql in sql_files.tables() if sql.table == "label.tier"]
+    warehouse.build_from_sql(connection, tier, CONTRACTS["label.tier"], Settings().parameters())
+    rise = pl.DataFrame({"tier": list(RISE_NRS), "rise_nrs": list(RISE_NRS.values())})
+    connection.register("rise", rise)
     connection.execute(
         "update trajectory.pain_day as day set pain_nrs = least(greatest(pain_nrs + rise_nrs, 0), 10) "
-        "from rise where day.patient_index = rise.patient_index and score_date >= ?",
+        "from (select patient_index, max(rise_nrs) as rise_nrs from label.tier join rise using (tier) group by all) as up "
+        "where day.patient_index = up.patient_index and score_date >= ?",
         [INDEX_DATE],
     )
     connection.unregister("rise")
-    is_candidate = pl.col("tier").is_in(["strong_candidate", "probable", "possible"])
-    is_insufficient = pl.col("tier") == "insufficient_data"
-    for rule, fires, vote, abstains in (
-        ("LF01", is_candidate, "OIH", is_insufficient),
-        ("LF03", pl.col("tier").is_in(["mixed", "alternative_more_likely"]), "TOL", is_insufficient),
-        ("LF06", pl.col("tier").is_in(["strong_candidate", "mixed"]), "OIH", pl.col("is_dechallenge_not_observed")),
-    ):
-        said = episode.select(
-            "episode_id",
-            rule=pl.lit(rule),
-            vote=pl.when(abstains).then(pl.lit("ABSTAIN")).when(fires).then(pl.lit(vote)).otherwise(pl.lit("NONE")),
-            strength=pl.when(fires & ~abstains).then(pl.lit("weak")),
-            abstain_reason=pl.when(abstains).then(pl.lit("no_taper" if rule == "LF06" else "too_few_scores_distal")),
-        )
-        _insert(connection, "label.vote", said)
 
 
 def _add_ledger(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, source: str) -> None:
@@ -190,7 +214,11 @@ def _add_ledger(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator,
         table = delivered.get(clean, f"raw.{clean}").split(".")[1]
         loaded = warehouse.count(connection, f"clean.{clean}")
         quarantined, excluded = int(rng.integers(0, 9)), int(rng.integers(0, 400)) if clean != "patient" else 0
-        outcome = [("clean", "", loaded), ("excluded", "not_an_opioid", excluded), ("excluded", "too_early", quarantined)]
+        outcome = [
+            ("clean", "", loaded),
+            ("excluded", "not_an_opioid", excluded),
+            ("excluded", "too_early", quarantined),
+        ]
         file = pl.DataFrame(
             {
                 "source": source,
@@ -203,8 +231,8 @@ def _add_ledger(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator,
                 "quarantined_rows": quarantined,
             }
         )
-        _insert(connection, "raw.delivery", file)
-        _insert(
+        insert(connection, "raw.delivery", file)
+        insert(
             connection,
             "raw.quarantine",
             pl.DataFrame({"source_row": np.arange(quarantined)}).with_columns(
@@ -215,15 +243,17 @@ def _add_ledger(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator,
                 record=pl.lit(CANARY),
             ),
         )
-        rows = pl.DataFrame(outcome, schema=["outcome", "reason", "row_count"], orient="row").filter(pl.col("row_count") > 0)
-        _insert(
+        rows = pl.DataFrame(outcome, schema=["outcome", "reason", "row_count"], orient="row").filter(
+            pl.col("row_count") > 0
+        )
+        insert(
             connection,
             "clean.row_outcome",
             rows.with_columns(source=pl.lit(source), table_name=pl.lit(clean), source_table=pl.lit(table)),
         )
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
+def insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
     """Insert the columns of a frame that the table has."""
     connection.register("made_up", frame.select(name for name in CONTRACTS[table].types if name in frame.columns))
     connection.execute(f"insert into {table} by name from made_up")

@@ -365,8 +365,10 @@ def test_quotes_inside_plain_text_are_text(load):
 
 
 @pytest.mark.parametrize("text", ["\r", "\rx", "x\ry"])
-def test_a_carriage_return_inside_a_line_is_text(load, text):
-    assert [row[:2] for row in load(TWO, f"a,b\n{text},1\n2,y\n".encode()).rows] == [(text, "1"), ("2", "y")]
+@pytest.mark.parametrize("neighbour", ["1", '"1"'])
+def test_a_carriage_return_inside_a_line_is_text(load, text, neighbour):
+    found = load(TWO, f"a,b\n{text},{neighbour}\n2,y\n".encode())
+    assert [row[:2] for row in found.rows] == [(text, "1"), ("2", "y")]
 
 
 @pytest.mark.parametrize("field", ['"x, y"', ' "x, y"', '   "x, y"', '"x, y"  ', '  "x, y" '])

@@ -276,7 +276,9 @@ def test_quarantine_keeps_where_a_row_came_from_and_the_row_itself(given_mapped,
     patients(given_mapped, connection, 1)
     given_mapped(
         "clean_north.pain_score",
-        "pain_score_id | patient_id | pain_nrs | source_table | source_file | source_row\n-\na | p1 | 13 | chart | c.csv | 7",
+        "pain_score_id | patient_id | pain_nrs | source_row\n-\na | p1 | 13 | 7",
+        source_table="chart",
+        source_file="c.csv",
         **SCORE,
     )
     filled(connection, "clean.pain_score")
@@ -320,7 +322,9 @@ def test_of_two_rows_with_one_key_the_first_delivered_stays(given_mapped, connec
 def test_records_of_a_patient_in_quarantine_are_of_an_unknown_patient(given_mapped, connection):
     given_mapped("clean_north.patient", "patient_id | sex | source_row\n-\np1 | robot | 1")
     assert filled(connection, "clean.patient") == 0
-    given_mapped("clean_north.pain_score", "pain_score_id | patient_id | pain_nrs | source_row\n-\na | p1 | 5 | 1", **SCORE)
+    given_mapped(
+        "clean_north.pain_score", "pain_score_id | patient_id | pain_nrs | source_row\n-\na | p1 | 5 | 1", **SCORE
+    )
     assert filled(connection, "clean.pain_score") == 0
     assert rows(connection, "table_name, rule", "clean.quarantine") == [
         ("pain_score", "unknown_patient"),
@@ -372,7 +376,10 @@ def test_filling_again_replaces_rows_and_quarantine_of_this_table_only(given_map
     )
     for _ in range(2):
         assert filled(connection, "clean.pain_score") == 1
-        assert rows(connection, "table_name, rule", "clean.quarantine") == [("pain_score", "range"), ("patient", "value")]
+        assert rows(connection, "table_name, rule", "clean.quarantine") == [
+            ("pain_score", "range"),
+            ("patient", "value"),
+        ]
 
 
 MAYBE = {

@@ -50,7 +50,7 @@ tier as (
             when has_alternative then 'alternative_more_likely'
             when has_paradox and has_strong_dechallenge and is_grade_b then 'strong_candidate'
             -- A paradox seen over two steps is a repeated one.
-            when (has_strong_paradox or has_paradox and step_count > 2) and is_grade_b
+            when (has_strong_paradox or has_paradox and step_count >= 2) and is_grade_b
                 then 'probable'
             when has_paradox then 'possible'
             else 'no_paradox'

@@ -13,7 +13,10 @@ def drawn(drawing: str, **same: object) -> str:
     too.
     """
     lines = [line.strip() for line in drawing.strip().splitlines()]
-    names, values = list(same), [str(value).lower() if isinstance(value, bool) else str(value) for value in same.values()]
+    names, values = (
+        list(same),
+        [str(value).lower() if isinstance(value, bool) else str(value) for value in same.values()],
+    )
     header = " | ".join([lines[0], *names])
     rows = [" | ".join([line, *values]) for line in lines[2:]]
     return re.sub(r"\bD([+-]\d+)\b", _date, "\n".join([header, "-", *rows]))

@@ -117,7 +117,7 @@ def _procedure(patient: int, on: date) -> dict[str, Any]:
 
 
 def rewritten_after(rows: Rows, day_by_patient: dict[int, date], seed: int) -> Rows:
-    """The same histories with everything dated after a patient's day dropped, moved later or changed, and more added."""
+    """The same histories with whatever is dated after a patient's day dropped, moved, changed or added to."""
     rng = np.random.default_rng(seed)
     rewritten: Rows = {"clean.patient": rows["clean.patient"]}
     for table, dated_by in DATED_BY.items():

@@ -27,24 +27,24 @@ def cohort(*failing: set[int]) -> str:
 
 
 def test_each_requirement_stands_at_its_place(check_sql):
-    """Patient n fails requirement n alone, so one patient leaves at each."""
+    """One patient fails the first requirement alone, two the second, and so on."""
     check_sql(
         TABLE,
-        given={"episode.cohort": cohort(*({number} for number in range(1, 12)))},
+        given={"episode.cohort": cohort(*({number} for number in range(1, 12) for _ in range(number)))},
         then="""
-            step_number | requirement                                                | entering_patients | leaving_patients
-            ------------+------------------------------------------------------------+-------------------+-----------------
-            1           | Opioid prescription or administration                      | 11                | 1
-            2           | A daily dose is known                                      | 10                | 1
-            3           | A pain score is known                                      | 9                 | 1
-            4           | Pain scored outside hospital in enough weeks               | 8                 | 1
-            5           | Long-term opioid therapy                                   | 7                 | 1
-            6           | Dose escalation on long-term therapy                       | 6                 | 1
-            7           | Adult at the index date                                    | 5                 | 1
-            8           | Look-back observed                                         | 4                 | 1
-            9           | No cancer, palliative care, sickle cell disease or pregnancy | 3               | 1
-            10          | On therapy and followed through the response window        | 2                 | 1
-            11          | Pain scored and dose known in every window                 | 1                 | 1
+            step_number | requirement                                                  | entering_patients | leaving_patients
+            ------------+--------------------------------------------------------------+-------------------+-----------------
+            1           | Opioid prescription or administration                        | 66                | 1
+            2           | A daily dose is known                                        | 65                | 2
+            3           | A pain score is known                                        | 63                | 3
+            4           | Pain scored outside hospital in enough weeks                 | 60                | 4
+            5           | Long-term opioid therapy                                     | 56                | 5
+            6           | Dose escalation on long-term therapy                         | 51                | 6
+            7           | Adult at the index date                                      | 45                | 7
+            8           | Look-back observed                                           | 38                | 8
+            9           | No cancer, palliative care, sickle cell disease or pregnancy | 30                | 9
+            10          | On therapy and followed through the response window          | 21                | 10
+            11          | Pain scored and dose known in every window                   | 11                | 11
         """,
     )
 

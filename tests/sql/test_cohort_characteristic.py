@@ -10,7 +10,8 @@ TABLE = "report.cohort_characteristic"
 
 def cohort(*patients: str) -> str:
     return drawn(
-        "patient_index | source | has_opioid_record | has_long_term_therapy | is_classifiable\n-\n" + "\n".join(patients)
+        "patient_index | source | has_opioid_record | has_long_term_therapy | is_classifiable\n-\n"
+        + "\n".join(patients)
     )
 
 
@@ -44,7 +45,9 @@ def test_each_characteristic_counts_every_patient_once_in_each_column(check_sql)
     )
 
 
-def category(characteristic: str, patient: str = "patient_index\n-\n1", period: str = "", has_opioid: str = "true") -> list[str]:
+def category(
+    characteristic: str, patient: str = "patient_index\n-\n1", period: str = "", has_opioid: str = "true"
+) -> list[str]:
     """The categories of one characteristic for patient 1."""
     connection = select(
         TABLE,

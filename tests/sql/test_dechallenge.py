@@ -65,9 +65,7 @@ def test_a_quarter_is_a_quarter_in_binary_too(check_sql):
     )
 
 
-@pytest.mark.parametrize(
-    ("day", "is_taper"), [(90, "false"), (91, "true"), (455, "true"), (456, "false")]
-)
+@pytest.mark.parametrize(("day", "is_taper"), [(90, "false"), (91, "true"), (455, "true"), (456, "false")])
 def test_cuts_count_from_day_91_to_day_455(check, day, is_taper):
     check(f"episode_id | is_taper\n-\na | {is_taper}", cut_on(day))
 

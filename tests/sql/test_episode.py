@@ -355,9 +355,7 @@ def test_another_patients_code_excludes_nobody(check_sql):
         given={
             "episode.escalation": ONE_STEP,
             "clean.patient": patient(),
-            "clean.diagnosis": drawn(
-                "code\n-\nC509", patient_index=2, code_system="ICD10CM", diagnosis_date="D-10"
-            ),
+            "clean.diagnosis": drawn("code\n-\nC509", patient_index=2, code_system="ICD10CM", diagnosis_date="D-10"),
         },
         then="patient_index | excluded_reason\n-\n1 |",
     )
@@ -369,9 +367,7 @@ def test_each_episode_of_a_patient_has_a_look_back_of_its_own(check_sql):
         given={
             "episode.escalation": steps("increase_date\n-\nD+0\nD+300"),
             "clean.patient": patient(),
-            "clean.diagnosis": drawn(
-                "code\n-\nC509", patient_index=1, code_system="ICD10CM", diagnosis_date="D+100"
-            ),
+            "clean.diagnosis": drawn("code\n-\nC509", patient_index=1, code_system="ICD10CM", diagnosis_date="D+100"),
         },
         then=drawn("index_date | excluded_reason\n-\nD+0 |\nD+300 | active_cancer"),
     )

@@ -155,9 +155,7 @@ def test_an_episode_needs_two_scored_weeks_in_every_window(check, scored, reason
     check(f"episode_id | not_classifiable_reason\n-\na | {reason}", pain=weeks(**scored))
 
 
-@pytest.mark.parametrize(
-    ("days", "reason"), [(90, ""), (89, "follow_up_too_short"), (None, "follow_up_too_short")]
-)
+@pytest.mark.parametrize(("days", "reason"), [(90, ""), (89, "follow_up_too_short"), (None, "follow_up_too_short")])
 def test_an_episode_needs_90_days_of_follow_up(check, days, reason):
     check(f"episode_id | not_classifiable_reason\n-\na | {reason}", follow_up_days=days)
 

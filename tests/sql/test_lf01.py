@@ -115,7 +115,10 @@ def test_the_thresholds_are_settings(check_sql):
         "paradox_min_dose_ratio": 2.1,
     }.items():
         check_sql(
-            TABLE, given={"episode.episode_profile": profile("episode_id\n-\na")}, settings={name: value}, then="vote\n-\nNONE"
+            TABLE,
+            given={"episode.episode_profile": profile("episode_id\n-\na")},
+            settings={name: value},
+            then="vote\n-\nNONE",
         )
     weaker = {"strong_rise_nrs": 6, "strong_rise_share": 0.9}
     check_sql(
@@ -128,12 +131,13 @@ def test_the_evidence_is_every_value_with_its_threshold_and_margin():
         TABLE,
         {
             "episode.episode_profile": profile(
-                "adjusted_change_nrs | change_se_nrs | proximal_change_nrs | response_to_distal_ratio\n-\n1.5 | 0.5 | 0.2 | 1.4"
+                "adjusted_change_nrs\n-\n1.5", change_se_nrs=0.5, proximal_change_nrs=0.2, response_to_distal_ratio=1.4
             )
         },
     )
     rows = connection.sql(
-        f"select name, value, threshold, round(margin, 9), unit from (select unnest(evidence, recursive := true) from {TABLE})"
+        f"select name, value, threshold, round(margin, 9), unit "
+        f"from (select unnest(evidence, recursive := true) from {TABLE})"
     ).fetchall()
     assert rows == [
         ("adjusted change R - B1", 1.5, 1.0, 0.5, "NRS point"),
@@ -147,5 +151,7 @@ def test_evidence_that_is_missing_is_unknown_and_not_left_out():
     connection = select(
         TABLE, {"episode.episode_profile": "episode_id | not_classifiable_reason\n-\na | follow_up_too_short"}
     )
-    rows = connection.sql(f"select value, margin from (select unnest(evidence, recursive := true) from {TABLE})").fetchall()
+    rows = connection.sql(
+        f"select value, margin from (select unnest(evidence, recursive := true) from {TABLE})"
+    ).fetchall()
     assert rows == [(None, None)] * 4

@@ -129,6 +129,7 @@ def test_an_excluded_episode_has_no_vote_and_every_other_one_has_one(check_sql):
 def test_the_evidence_has_the_limit_that_decided():
     connection = select(TABLE, {"episode.episode_profile": profile("proximal_nrs | early_change_nrs\n-\n2 | -0.8")})
     rows = connection.sql(
-        f"select name, value, threshold, round(margin, 9) from (select unnest(evidence, recursive := true) from {TABLE})"
+        f"select name, value, threshold, round(margin, 9) "
+        f"from (select unnest(evidence, recursive := true) from {TABLE})"
     ).fetchall()
     assert rows == [("change E - B0", -0.8, -0.6, 0.2), ("change R2 - E", 0.5, 1.0, -0.5)]

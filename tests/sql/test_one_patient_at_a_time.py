@@ -17,7 +17,10 @@ def test_tables_built_on_two_halves_of_the_patients_and_joined_are_those_of_the_
     whole = history.derived(rows)
     parts = [
         history.derived(
-            {table: [row for row in found if (row["patient_index"] in halves) == inside] for table, found in rows.items()}
+            {
+                table: [row for row in found if (row["patient_index"] in halves) == inside]
+                for table, found in rows.items()
+            }
         )
         for inside in (True, False)
     ]

@@ -29,7 +29,9 @@ def test_a_delivered_row_is_loaded_or_in_quarantine_by_rule(check_sql):
             "raw.quarantine": drawn(
                 "rule\n-\ntype\ntype\nrange", step="ingest", source="north", table_name="fill", source_file="a.csv"
             ),
-            "clean.row_outcome": drawn("outcome | row_count\n-\nclean | 147", source="north", source_table="fill", reason="''"),
+            "clean.row_outcome": drawn(
+                "outcome | row_count\n-\nclean | 147", source="north", source_table="fill", reason="''"
+            ),
         },
         then="""
             step   | source | table_name | outcome     | reason | row_count
@@ -89,9 +91,31 @@ def test_a_table_that_is_only_looked_up_in_leaves_that_way(check_sql):
     )
 
 
-@pytest.mark.parametrize(
-    ("rows", "balanced"), [(10, True), (11, False), (9, False)]
-)
+def test_a_table_looked_up_in_one_source_can_fill_a_clean_table_of_another(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "raw.delivery": drawn("source\n-\nnorth\nsouth", table_name="fill", delivered_rows=10, loaded_rows=10),
+            "clean.row_outcome": drawn(OUTCOMES, source="north"),
+        },
+        then="""
+            step   | source | outcome     | row_count
+            -------+--------+-------------+----------
+            ingest | north  | entered     | 10
+            ingest | north  | loaded      | 10
+            clean  | north  | entered     | 10
+            clean  | north  | clean       | 5
+            clean  | north  | excluded    | 3
+            clean  | north  | quarantined | 2
+            ingest | south  | entered     | 10
+            ingest | south  | loaded      | 10
+            clean  | south  | entered     | 10
+            clean  | south  | looked_up   | 10
+        """,
+    )
+
+
+@pytest.mark.parametrize(("rows", "balanced"), [(10, True), (11, False), (9, False)])
 def test_a_row_lost_or_made_up_between_loading_and_cleaning_shows(rows, balanced):
     found = unbalanced({"raw.delivery": delivery("fill", rows), "clean.row_outcome": drawn(OUTCOMES, source="north")})
     assert found == ([] if balanced else [("clean", "north", "fill")])
@@ -197,7 +221,10 @@ def test_sources_are_kept_apart_at_every_step(check_sql):
             "clean.prescription": "prescription_id | source\n-\na | north\nb | south",
             "trajectory.record_dose": drawn("record_id\n-\na\nb", is_in_timeline=True, dose_micro_mme=1),
             "clean.pain_score": drawn(
-                "source\n-\nnorth\nsouth\nsouth", patient_index=1, scored_at="2021-01-04 08:00:00", recall="after_treatment"
+                "source\n-\nnorth\nsouth\nsouth",
+                patient_index=1,
+                scored_at="2021-01-04 08:00:00",
+                recall="after_treatment",
             ),
         },
         then="""

@@ -35,8 +35,7 @@ def tiers_that_fit(paradox, relief, dechallenge, grade, steps, unmet) -> set[str
         "alternative_more_likely": judged and alternative and not improved,
         "strong_candidate": candidate and improved_clearly and dense,
         "probable": candidate and not improved_clearly and dense and (worsened_clearly or repeated),
-        "possible": candidate
-        and (not dense or not (improved_clearly or worsened_clearly or repeated)),
+        "possible": candidate and (not dense or not (improved_clearly or worsened_clearly or repeated)),
         "no_paradox": judged and not alternative and not worsened,
     }
     return {tier for tier, fits in definitions.items() if fits}
@@ -107,7 +106,9 @@ def test_tiers_drawn(check_sql):
     votes = []
     for number, (paradox, relief, dechallenge, *_) in enumerate(rows):
         for rule, strength in (("LF01", paradox), ("LF06", dechallenge)):
-            votes.append(f"{number} | {rule} | NONE |" if strength == "none" else f"{number} | {rule} | OIH | {strength}")
+            votes.append(
+                f"{number} | {rule} | NONE |" if strength == "none" else f"{number} | {rule} | OIH | {strength}"
+            )
         votes.append(f"{number} | LF03 | {relief} |".replace("none", "NONE"))
     check_sql(
         TABLE,

@@ -1,0 +1,74 @@
+"""The open hospital extract, whole: its counts, its ledger, and a report that says what cannot be known."""
+
+import duckdb
+import pytest
+import yaml
+
+from pipelines import paths
+from pipelines import study as studies
+from tests.end_to_end.conftest import oih
+
+EXTRACT = studies.load(paths.ROOT / "studies" / "mimic_iv_demo.yaml").sources["mimic_iv"].folder
+
+pytestmark = pytest.mark.skipif(not EXTRACT.is_dir(), reason="the MIMIC-IV demo extract is not beside the checkout")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mimic")
+    content = yaml.safe_load((paths.ROOT / "studies" / "mimic_iv_demo.yaml").read_text())
+    study = folder / "study.yaml"
+    study.write_text(yaml.safe_dump(content | {"sources": {"mimic_iv": {"folder": str(EXTRACT)}}, "output": "out"}))
+    ran = oih("run", study)
+    assert ran.returncode == 0, ran.stderr
+    return folder / "out" / "current"
+
+
+@pytest.fixture(scope="module")
+def ledger(run):
+    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
+        rows = connection.execute(
+            "select step, table_name, outcome, reason, row_count from report.row_ledger"
+        ).fetchall()
+    return {tuple(row[:4]): row[4] for row in rows}
+
+
+def test_the_opioid_rows_are_all_there(ledger):
+    assert ledger["clean", "prescriptions", "clean", ""] == 963
+    assert ledger["clean", "inputevents", "clean", ""] == 1358
+    emar = {key: rows for key, rows in ledger.items() if key[:2] == ("clean", "emar") and key[2] != "entered"}
+    not_opioid = ("not_an_opioid", "drug_not_named")
+    assert (
+        sum(emar.values())
+        - ledger["clean", "emar", "excluded", "not_an_opioid"]
+        - ledger["clean", "emar", "excluded", not_opioid[1]]
+        == 2489
+    )
+
+
+def test_the_pain_rows_are_all_there(run):
+    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
+        found = connection.execute(
+            "select count(*), count(pain_nrs), count(distinct patient_index) filter (pain_nrs is not null) "
+            "from clean.pain_score where recall = 'now'"
+        ).fetchall()
+    assert found == [(2099, 1456, 88)]
+
+
+def test_every_row_is_accounted_for(ledger):
+    steps = {(step, table) for step, table, _, _ in ledger}
+    for step, table in steps:
+        entered = ledger[step, table, "entered", ""]
+        left = sum(rows for key, rows in ledger.items() if key[:2] == (step, table) and key[2] != "entered")
+        assert entered == left, (step, table)
+
+
+def test_the_report_says_how_many_patients_fail_which_requirement(run):
+    page = (run / "report" / "index.html").read_text()
+    assert "not classifiable" in page
+    assert "Long-term opioid therapy" in page
+    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
+        first = connection.execute("from report.attrition order by step_number limit 1").fetchall()
+        episodes = connection.execute("select count(*) from episode.episode").fetchall()
+    assert first[0][2:5] == (100, 15, 85)
+    assert episodes == [(0,)]

@@ -1,0 +1,68 @@
+"""What Dagster shows of a study: every table an asset, every contract a check, one job."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pipelines import paths, tables
+from pipelines.definitions import defs
+from pipelines.defs import launch, study_run
+
+
+@pytest.fixture(scope="module")
+def repository():
+    return defs()
+
+
+@pytest.fixture(scope="module")
+def built():
+    return tables.of(study_run.active_study())
+
+
+def test_the_definitions_pass_dagsters_own_check():
+    checked = subprocess.run(
+        [str(Path(sys.executable).parent / "dg"), "check", "defs"], cwd=paths.ROOT, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_table_of_the_study_is_an_asset_and_the_page_comes_last(repository, built):
+    graph = repository.resolve_asset_graph()
+    keys = {".".join(key.path) for key in graph.get_all_asset_keys()}
+    assert keys == {table.name for table in built} | {"report.page"}
+    page = graph.get(dg.AssetKey(["report", "page"]))
+    assert {".".join(key.path) for key in page.parent_keys} == {table.name for table in built}
+
+
+def test_lineage_is_what_the_tables_read(repository, built):
+    graph = repository.resolve_asset_graph()
+    for table in built:
+        node = graph.get(dg.AssetKey(table.name.split(".")))
+        assert {".".join(key.path) for key in node.parent_keys} == set(table.reads)
+
+
+def test_assets_are_grouped_by_step_and_described(repository, built):
+    graph = repository.resolve_asset_graph()
+    for table in built:
+        node = graph.get(dg.AssetKey(table.name.split(".")))
+        assert node.group_name.split("_")[1] == table.step
+        assert node.description
+        assert node.kinds
+
+
+def test_every_contract_is_a_blocking_check_and_a_warning(repository, built):
+    specs = {(".".join(key.asset_key.path), key.name) for key in repository.resolve_asset_graph().asset_check_keys}
+    expected = {(table.name, name) for table in built if table.contract for name in ("critical", "warning")}
+    assert specs == expected
+
+
+def test_there_is_one_named_job(repository):
+    assert repository.resolve_job_def("run_study")
+
+
+def test_the_generated_home_sends_nothing_and_runs_one_at_a_time():
+    assert "telemetry:\n  enabled: false" in launch.DAGSTER_HOME
+    assert "max_concurrent_runs: 1" in launch.DAGSTER_HOME
