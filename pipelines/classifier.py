@@ -53,7 +53,8 @@ def build_score(connection: Connection, study: Study) -> pl.DataFrame:
     trained_model = trained(study)
     return feature.select(
         "episode_id",
-        oih_probability=pl.Series(trained_model["model"].probability(_matrix(feature))),
+        # Rounded, because sums in the features may differ in their last binary digit from run to run.
+        oih_probability=pl.Series(trained_model["model"].probability(_matrix(feature))).round(6),
         model_fingerprint=pl.lit(trained_model["fingerprint"]),
     )
 

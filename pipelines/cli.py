@@ -88,16 +88,19 @@ def check(study: StudyFile) -> None:
     wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
     folders = [source.folder for source in loaded.sources.values()]
     found = []
-    with tempfile.TemporaryDirectory(prefix="oih-check-") as folder, _progress("Checking extracts") as advance:
-        with warehouse.opened(Path(folder) / "check.duckdb", folders, loaded.memory_limit) as connection:
-            for table in wanted:
-                advance(table.name, len(wanted))
-                table.build(connection, loaded)
-                found += checks.check(connection, table.contract) if table.contract else []
-            quarantined = connection.sql(
-                "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
-                "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
-            ).fetchall()
+    with (
+        tempfile.TemporaryDirectory(prefix="oih-check-") as folder,
+        _progress("Checking extracts") as advance,
+        warehouse.opened(Path(folder) / "check.duckdb", folders, loaded.memory_limit) as connection,
+    ):
+        for table in wanted:
+            advance(table.name, len(wanted))
+            table.build(connection, loaded)
+            found += checks.check(connection, table.contract) if table.contract else []
+        quarantined = connection.sql(
+            "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
+            "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
+        ).fetchall()
     _print_checked(found, quarantined)
     blocking = [result for result in found if result.blocks]
     if blocking:

@@ -136,7 +136,7 @@ class _Sums:
     Attributes:
         values: True values of all counts.
         equations: Totals with their parts.
-        places: Place of every cell in reading order.
+        places: Place of every cell in its table, row by row.
     """
 
     values: dict[Count, int]
@@ -223,12 +223,14 @@ def _look_alike(
     raise ArithmeticError(f"No look-alike in whole numbers was found ({solved.message})")
 
 
-def _cells(tables: Mapping[str, pl.DataFrame], known: Mapping[str, Contract]) -> Iterator[tuple[Cell, int]]:
-    """Counts that are published, row by row."""
+def _cells(tables: Mapping[str, pl.DataFrame], known: Mapping[str, Contract]) -> Iterator[tuple[Cell, int, int]]:
+    """Counts that are published, with their value and their place in their table, row by row."""
     for table, frame in tables.items():
         counts = [column.name for column in known[table].columns if column.is_count and column.is_published]
-        for number, row in enumerate(frame.select(counts).iter_rows(named=True)):
-            yield from (((table, number, name), value) for name, value in row.items() if value is not None)
+        for number, row in enumerate(frame.select(counts).iter_rows()):
+            for place, (name, value) in enumerate(zip(counts, row, strict=True), start=number * len(counts)):
+                if value is not None:
+                    yield (table, number, name), value, place
 
 
 def _equations(added: Sum, contract: Contract, frame: pl.DataFrame) -> Iterator[Equation]:
@@ -255,9 +257,9 @@ def _equations(added: Sum, contract: Contract, frame: pl.DataFrame) -> Iterator[
             yield count(added.total, drawn[0]), list(parts)
 
 
-def _solved(cells: list[tuple[Cell, int]], equations: list[Equation]) -> _Sums:
+def _solved(cells: list[tuple[Cell, int, int]], equations: list[Equation]) -> _Sums:
     """Values of all counts, those that no table shows from the sums; sums in which one stays unknown are left out."""
-    values: dict[Count, int] = {cell: value for cell, value in cells}
+    values: dict[Count, int] = {cell: value for cell, value, _ in cells}
     rest, solved = equations, []
     while True:
         still_open = []
@@ -274,7 +276,7 @@ def _solved(cells: list[tuple[Cell, int]], equations: list[Equation]) -> _Sums:
                 raise ContractError(f"{where}: does not add up as adds_up of its contract says. Correct adds_up.")
             solved.append((total, parts))
         if len(still_open) == len(rest):
-            return _Sums(values, solved, {cell: place for place, (cell, _) in enumerate(cells)})
+            return _Sums(values, solved, {cell: place for cell, _, place in cells})
         rest = still_open
 
 

@@ -47,6 +47,7 @@ def lock_down(connection: Connection, spill: Path, readable: Sequence[Path], mem
     connection.execute(f"set allowed_directories = [{folders}]")
     connection.execute("set enable_external_access = false")
     connection.execute(f"set memory_limit = {_literal(memory_limit)}")
+    connection.execute("set enable_progress_bar = false")
     connection.execute("set lock_configuration = true")
 
 

@@ -85,7 +85,7 @@ class Workspace:
             lock.acquire()
         except filelock.Timeout:
             raise WorkspaceError(
-                f"{self.root}: another run is writing here. Wait for it to end, or give the study another output folder."
+                f"{self.root}: another run is writing here. Wait for it to end, or choose another output folder."
             ) from None
         try:
             yield

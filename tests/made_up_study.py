@@ -200,7 +200,7 @@ def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generato
     connection.register("rise", rise)
     connection.execute(
         "update trajectory.pain_day as day set pain_nrs = least(greatest(pain_nrs + rise_nrs, 0), 10) "
-        "from (select patient_index, max(rise_nrs) as rise_nrs from label.tier join rise using (tier) group by all) as up "
+        "from (select patient_index, max(rise_nrs) as rise_nrs from label.tier join rise using (tier) group by 1) as up "
         "where day.patient_index = up.patient_index and score_date >= ?",
         [INDEX_DATE],
     )

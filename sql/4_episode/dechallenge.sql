@@ -31,7 +31,13 @@ period as (
         lag(dose_mme) over (patient_periods) as previous_mme,
         lag(start_date) over (patient_periods) as previous_start_date,
         lag(end_date) over (patient_periods) as previous_end_date,
-        lag(dose_mme, 2) over (patient_periods) as dose_before_that_mme,
+        case
+            when
+                not lag(is_lower_bound, 2) over (patient_periods)
+                and lag(end_date, 2) over (patient_periods) + 1
+                = lag(start_date) over (patient_periods)
+                then lag(dose_mme, 2) over (patient_periods)
+        end as dose_before_that_mme,
         lead(start_date) over (patient_periods) as next_start_date
     from trajectory.dose_period
     window patient_periods as (partition by patient_index order by start_date)

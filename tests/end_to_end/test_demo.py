@@ -16,14 +16,14 @@ LABELS = ("label.vote", "label.tier", "label.score", "report.model_metric", "tra
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    simulator.write(simulator.simulate(600, 11), folder / "simulated")
+    simulator.write(simulator.simulate(400, 11), folder / "simulated")
     content = {
         "name": "small_demo",
         "title": "A small demonstration",
         "sources": {"simulated": {"folder": "simulated/extract"}},
         "truth": "simulated/truth",
         "output": "out",
-        "training": {"patient_count": 2500, "seed": 3},
+        "training": {"patient_count": 1500, "seed": 3},
     }
     study = folder / "study.yaml"
     study.write_text(yaml.safe_dump(content))

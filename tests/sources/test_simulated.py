@@ -1,7 +1,5 @@
 """The simulated extract: each mapping drawn, and faulty deliveries that end in quarantine."""
 
-# ruff: noqa: E501 (a drawn row stays on one line)
-
 import duckdb
 import pytest
 

@@ -32,19 +32,19 @@ def test_each_requirement_stands_at_its_place(check_sql):
         TABLE,
         given={"episode.cohort": cohort(*({number} for number in range(1, 12) for _ in range(number)))},
         then="""
-            step_number | requirement                                                  | entering_patients | leaving_patients
-            ------------+--------------------------------------------------------------+-------------------+-----------------
-            1           | Opioid prescription or administration                        | 66                | 1
-            2           | A daily dose is known                                        | 65                | 2
-            3           | A pain score is known                                        | 63                | 3
-            4           | Pain scored outside hospital in enough weeks                 | 60                | 4
-            5           | Long-term opioid therapy                                     | 56                | 5
-            6           | Dose escalation on long-term therapy                         | 51                | 6
-            7           | Adult at the index date                                      | 45                | 7
-            8           | Look-back observed                                           | 38                | 8
-            9           | No cancer, palliative care, sickle cell disease or pregnancy | 30                | 9
-            10          | On therapy and followed through the response window          | 21                | 10
-            11          | Pain scored and dose known in every window                   | 11                | 11
+            requirement                                                  | step_number | leaving_patients
+            -------------------------------------------------------------+-------------+-----------------
+            Opioid prescription or administration                        | 1           | 1
+            A daily dose is known                                        | 2           | 2
+            A pain score is known                                        | 3           | 3
+            Pain scored outside hospital in enough weeks                 | 4           | 4
+            Long-term opioid therapy                                     | 5           | 5
+            Dose escalation on long-term therapy                         | 6           | 6
+            Adult at the index date                                      | 7           | 7
+            Look-back observed                                           | 8           | 8
+            No cancer, palliative care, sickle cell disease or pregnancy | 9           | 9
+            On therapy and followed through the response window          | 10          | 10
+            Pain scored and dose known in every window                   | 11          | 11
         """,
     )
 

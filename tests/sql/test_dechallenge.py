@@ -152,6 +152,18 @@ def test_a_fall_that_takes_back_a_rise_of_at_most_30_days_is_no_cut(check, bump_
     )
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["D-100 | D+99 | 60 | false\nD+100 | D+105 | 0 | true", "D-100 | D+99 | 60 | false\nD+100 | D+100 | 20 | false"],
+    ids=["after a dose that is not known in full", "after a gap"],
+)
+def test_a_rise_is_short_only_if_what_it_rose_from_is_known_up_to_it(check, before):
+    """What follows is 60 for four weeks, then 30: a cut, not the end of an overlap."""
+    dose = "start_date | end_date | dose_mme | is_lower_bound\n-\n"
+    after = "D+106 | D+133 | 60 | false\nD+134 | D+900 | 30 | false"
+    check("episode_id | last_cut_date\n-\na | D+134", periods(f"{dose}{before}\n{after}"))
+
+
 def test_a_cut_right_after_an_overlap_is_a_cut(check):
     check(
         "first_cut_date | last_cut_date\n-\nD+123 | D+123",

@@ -1,7 +1,5 @@
 """Days and dose of a record: what is known, what is not, and why."""
 
-# ruff: noqa: E501 (a drawn row stays on one line)
-
 from datetime import date, timedelta
 from fractions import Fraction
 from itertools import product
