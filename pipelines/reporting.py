@@ -47,6 +47,7 @@ STYLE = {
     "text": {"color": INK, "fontSize": 12},
 }
 
+CHARTS = paths.REPORTS / "charts"
 WITHHELD = "\N{EN DASH}"
 
 Row = dict[str, Any]
@@ -137,7 +138,7 @@ def plot(connection: Connection, study: Study, table: str) -> bytes | None:
     import vl_convert
 
     contract = contracts.all_contracts()[table]
-    if not _is_report(contract):
+    if not _is_report(contract) or not (CHARTS / f"{contract.name}.yaml").exists():
         return None
     charts = _charts(_protected(connection, study, [contract]), study.disclosure.min_cell_count)
     if not charts:

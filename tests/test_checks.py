@@ -264,8 +264,7 @@ def test_a_query_changes_nothing(connection, sql):
 
 def test_no_statement_that_writes_gets_through_the_dialect(connection):
     connection.execute("create table trajectory.t as select 1 as x")
-    token = duckdb_dialect.warehouse.set(connection)
-    try:
+    with duckdb_dialect.lend(connection):
         for sql in ("drop table trajectory.t", "select 1; drop table trajectory.t", "commit"):
             with pytest.raises(duckdb.InvalidInputException, match="exactly one select"):
                 duckdb_dialect.WarehouseDialect().connect().cursor().execute(sql)
@@ -273,8 +272,6 @@ def test_no_statement_that_writes_gets_through_the_dialect(connection):
             duckdb_dialect.WarehouseDialect().connect().cursor().execute(
                 "with gone as (delete from trajectory.t returning *) select * from gone"
             )
-    finally:
-        duckdb_dialect.warehouse.reset(token)
 
 
 # Errors and severity
@@ -483,14 +480,22 @@ def test_failing_rows_are_counted_in_the_warehouse_not_fetched(connection, monke
 # The pipeline's connection
 
 
-def test_checks_leave_no_transaction_open_and_an_unread_result_readable(tmp_path):
-    breaks = query("select * from {batch} where prescription_id::integer > 0")
-    contract = prescription(expectations=[ENDS_EARLY, breaks])
+def test_checks_leave_no_transaction_open_and_an_unread_result_readable(tmp_path, monkeypatch):
+    kept = []
+
+    class Kept(duckdb_dialect._Cursor):
+        def __init__(self, *args):
+            super().__init__(*args)
+            kept.append(self)
+
+    monkeypatch.setattr(duckdb_dialect, "_Cursor", Kept)
+    contract = prescription()
     with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
         connection.execute("create schema trajectory")
         draw(connection, contract, SOUND)
         connection.execute("select * from range(3)")
         checks.check(connection, contract)
+        assert kept
         assert connection.fetchall() == [(0,), (1,), (2,)]
         connection.execute("drop table trajectory.prescription")
         connection.execute("checkpoint")  # refused while any other transaction is open

@@ -258,10 +258,10 @@ def test_no_count_from_1_to_10_is_printed(demo_page: Page, stays_page: Page) -> 
         "Patients by characteristic": [1, 2, 3],
         "Candidate episodes by tier": [1, 2, 3],
         "Votes of": [3, 4],
-        "Ingest": [2],
-        "Clean": [2],
-        "Dose:": [2],
-        "Pain:": [2],
+        "Ingest": [3],
+        "Clean": [3],
+        "Dose:": [3],
+        "Pain:": [3],
         "Records and patients by source": [2, 3],
     }
     hidden = 0

@@ -3,12 +3,14 @@
 Great Expectations opens connections of its own and reads a result after closing the connection it came from.
 DuckDB refuses a second connection to a file that is open for writing unless it is configured alike, and a closed
 connection takes its results along. So here "connecting" hands out the pipeline's connection, closing it does
-nothing, and every statement gets a cursor to itself, which goes with its result.
+nothing, and every statement gets a cursor to itself, which lasts until the table is checked.
 
 Only one select at a time gets through, in a read-only transaction: the queries of a contract are not code of
 this package.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,7 +18,18 @@ import duckdb
 import duckdb_engine
 from sqlalchemy import pool
 
-warehouse: ContextVar[duckdb.DuckDBPyConnection] = ContextVar("warehouse")
+_lent: ContextVar[tuple[duckdb.DuckDBPyConnection, ExitStack]] = ContextVar("lent")
+
+
+@contextmanager
+def lend(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let SQLAlchemy read through a connection, and close every cursor afterwards: each holds a transaction."""
+    with ExitStack() as cursors:
+        token = _lent.set((connection, cursors))
+        try:
+            yield
+        finally:
+            _lent.reset(token)
 
 
 class _Cursor(duckdb_engine.CursorWrapper):
@@ -29,7 +42,8 @@ class _Cursor(duckdb_engine.CursorWrapper):
 
 class _Connection(duckdb_engine.ConnectionWrapper):
     def cursor(self) -> _Cursor:
-        cursor = warehouse.get().cursor()
+        connection, cursors = _lent.get()
+        cursor = cursors.enter_context(connection.cursor())
         cursor.execute("begin transaction read only")
         return _Cursor(cursor, self)
 
@@ -39,7 +53,7 @@ class _Connection(duckdb_engine.ConnectionWrapper):
 
 class WarehouseDialect(duckdb_engine.Dialect):
     def connect(self, *args: Any, **kwargs: Any) -> Any:
-        return _Connection(warehouse.get())
+        return _Connection(_lent.get()[0])
 
     @classmethod
     def get_pool_class(cls, url: Any) -> type[pool.Pool]:

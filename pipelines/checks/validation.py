@@ -138,7 +138,7 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
     First all of them for pass or fail only, which takes a few aggregate queries. Then rows are counted where any
     can have failed: to ask for counts everywhere would double the work of Great Expectations on every table.
     """
-    from pipelines.checks.duckdb_dialect import warehouse
+    from pipelines.checks.duckdb_dialect import lend
 
     def run(chosen: list[Any], result_format: str | dict[str, Any]) -> dict[int, Any]:
         suite = gx.great_expectations().ExpectationSuite(name=table, expectations=chosen)
@@ -146,8 +146,7 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
         # Results come in an order of their own.
         return {result.expectation_config.meta["index"]: result for result in validation.results}
 
-    token = warehouse.set(connection)
-    try:
+    with lend(connection):
         asset, batch_definition = gx.whole_table()
         asset.query = f"select * from {table}"
         found = run(expectations, "BOOLEAN_ONLY")
@@ -158,8 +157,6 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
             if not _raised(result)
         ]
         counted = run(to_count, {"result_format": "BASIC", "partial_unexpected_count": 0}) if to_count else {}
-    finally:
-        warehouse.reset(token)
     return [_counts(expectation, found[index], counted.get(index)) for index, expectation in enumerate(expectations)]
 
 

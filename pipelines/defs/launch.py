@@ -19,8 +19,10 @@ from pipelines.workspace import Workspace
 
 JOB = "run_study"
 DAGSTER_HOME = """\
-# Generated: nothing is sent anywhere, one run at a time.
+# Generated: nothing is sent or asked for, one run at a time.
 telemetry:
+  enabled: false
+nux:
   enabled: false
 concurrency:
   runs:
