@@ -107,19 +107,19 @@ def protect(
         is_told = sums.values[count] == 0 or (count[0], count[2]) in shows_small
         return own_size(count) if is_told else (1, UNBOUNDED)
 
-    could_be: list[tuple[Count, list[Span]]] = []
+    could_be_large: list[tuple[Count, list[Span]]] = []
     for count, need in needs.items():
         if count in small:
-            could_be += [(count, [(1, 1)]), (count, [(largest_small, largest_small)])]
+            could_be_large += [(count, [(1, 1)]), (count, [(largest_small, largest_small)])]
         else:
-            could_be += [(count, [(need, UNBOUNDED)])]
-    _hide_more(sums, hidden, any_size, could_be)
-    could_be = [
+            could_be_large += [(count, [(need, UNBOUNDED)])]
+    _hide_more(sums, hidden, any_size, could_be_large)
+    could_be_another: list[tuple[Count, list[Span]]] = [
         (count, [(1, sums.values[count] - 1), (sums.values[count] + 1, largest_small)])
         for count in needs
         if sums.values[count] <= largest_small
     ]
-    _hide_more(sums, hidden, own_size, could_be)
+    _hide_more(sums, hidden, own_size, could_be_another)
     return {
         table: Published(
             _without(frame, known[table], {cell[1:] for cell in hidden if cell[0] == table}, min_cell_count),
@@ -217,6 +217,8 @@ def _look_alike(
         )
         if solved.status == INFEASIBLE:
             return None
+        if solved.x is None:
+            continue
         difference = np.rint(solved.x[: len(counts)] - solved.x[len(counts) :])
         if not (balance @ difference).any() and (least <= difference).all() and (difference <= most).all():
             return {other: int(value) for other, value in zip(counts, true + difference, strict=True)}
@@ -272,8 +274,8 @@ def _solved(cells: list[tuple[Cell, int, int]], equations: list[Equation]) -> _S
                 known_parts = sum(values[part] for part in parts if part in values)
                 values[unknown[0]] = known_parts if unknown[0] == total else values[total] - known_parts
             if values[total] != sum(values[part] for part in parts) or min(values[part] for part in parts) < 0:
-                where = next(f"{count[0]}.{count[2]}" for count in (total, *parts) if isinstance(count, tuple))
-                raise ContractError(f"{where}: does not add up as adds_up of its contract says. Correct adds_up.")
+                where = [f"{count[0]}.{count[2]}" for count in (total, *parts) if isinstance(count, tuple)]
+                raise ContractError(f"{where[0]}: does not add up as adds_up of its contract says. Correct adds_up.")
             solved.append((total, parts))
         if len(still_open) == len(rest):
             return _Sums(values, solved, {cell: place for cell, _, place in cells})

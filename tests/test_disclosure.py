@@ -219,6 +219,24 @@ ingest | hospital | score      | quarantined | range  | 3
 """
 
 
+PAIN = """
+step | source   | table_name | outcome       | reason | row_count
+-----+----------+------------+---------------+--------+----------
+pain | hospital | pain_score | entered       |        | 1000
+pain | hospital | pain_score | masked        |        | 100
+pain | hospital | pain_score | score_known   |        | 860
+pain | hospital | pain_score | score_unknown | asleep | 40
+"""
+SCORES = """
+source   | record_kind                     | row_count | patient_count
+---------+---------------------------------+-----------+--------------
+hospital | pain score, emergency, unknown  | 4         | 4
+hospital | pain score, outpatient, unknown | 36        | 20
+hospital | pain score, outpatient          | 960       | 90
+hospital | patient                         | 100       | 100
+"""
+
+
 @pytest.mark.parametrize(
     ("tables", "together"),
     [
@@ -232,6 +250,7 @@ ingest | hospital | score      | quarantined | range  | 3
         (report(row_ledger=LEDGER), "row_count 2, row_count 3"),
         (report(row_ledger=LEDGER), "row_count 2, row_count 1"),
         (report(row_ledger=LEDGER), "row_count 2, row_count 0"),
+        (report(row_ledger=PAIN, source_summary=SCORES), "source_summary.row_count 1, row_ledger.row_count 3"),
     ],
 )  # fmt: skip
 def test_numbers_that_together_give_a_small_count_away_are_not_all_shown(
