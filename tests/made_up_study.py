@@ -84,12 +84,12 @@ def study(
 
 def attrition(patients: int, seed: int, shares: Mapping[str, float]) -> pl.DataFrame:
     """The attrition table alone."""
-    connection = duckdb.connect()
-    warehouse.create(connection, CONTRACTS["episode.cohort"])
-    insert(connection, "episode.cohort", _cohort(np.random.default_rng(seed), patients, "simulated", shares))
     [sql] = [sql for sql in sql_files.tables() if sql.table == "report.attrition"]
-    warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], {})
-    return connection.sql("from report.attrition order by step_number").pl()
+    with duckdb.connect() as connection:
+        warehouse.create(connection, CONTRACTS["episode.cohort"])
+        insert(connection, "episode.cohort", _cohort(np.random.default_rng(seed), patients, "simulated", shares))
+        warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], {})
+        return connection.sql("from report.attrition order by step_number").pl()
 
 
 def _cohort(rng: np.random.Generator, patients: int, source: str, shares: Mapping[str, float]) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -136,7 +137,7 @@ def make(patients: int, source: str, *evaluated_on: str, shares: dict | None = N
 
 
 @pytest.fixture(scope="module")
-def demo() -> Made:
+def demo() -> Iterator[Made]:
     """Simulated patients with episodes, a truth, and checks of every outcome."""
     made = make(2_000, "simulated", TRAINING, TRUTH, settings={"bridge_gap_days": 14})
     bins = pl.DataFrame({"bin": range(10), "episode_count": 90, "patient_count": 84})
@@ -149,7 +150,8 @@ def demo() -> Made:
         Check("trajectory.dose_period", "dose_mme_between", "failed", "warning", "dose_mme", failing_rows=120),
         Check("label.tier", "every_episode", "error", "critical", failing_rows=None),
     ]
-    return made
+    with made.connection:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -158,10 +160,12 @@ def demo_page(demo: Made, tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 @pytest.fixture(scope="module")
-def stays() -> Made:
+def stays() -> Iterator[Made]:
     """Hospital stays: nobody has scores outside hospital or long-term therapy, so nobody has an episode."""
     shares = {"has_opioid_record": 0.85, "has_pain_score": 0.8, "has_outpatient_scores": 0, "has_long_term_therapy": 0}
-    return make(100, "mimic_iv", TRAINING, shares=shares)
+    made = make(100, "mimic_iv", TRAINING, shares=shares)
+    with made.connection:
+        yield made
 
 
 @pytest.fixture(scope="module")
