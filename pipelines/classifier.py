@@ -35,7 +35,7 @@ RESAMPLES = 500
 TRAINING_STEPS = ("raw", "reference", "clean", "trajectory", "episode")
 
 # Modules that come after the model, so that a new page layout does not train anew.
-NOT_LEARNED_FROM = ("checks", "cli", "definitions", "disclosure", "publishing", "reporting", "workspace")
+NOT_LEARNED_FROM = {"checks", "cli", "definitions", "defs", "disclosure", "reporting", "run", "workspace"}
 
 SIMULATED = "simulated truth of this study"
 CROSS_VALIDATED = "simulated training world, cross-validated by patient"
@@ -110,7 +110,12 @@ def trained(study: Study) -> dict[str, Any]:
 def _fingerprint(study: Study) -> str:
     """Hash of what the model depends on: code and SQL up to the features, settings and the training world."""
     code = [file for step in ("1_reference", "2_clean/simulated", "3_*", "4_*") for file in paths.SQL.glob(f"{step}/*")]
-    code += [file for file in Path(__file__).parent.rglob("*.py") if file.stem not in NOT_LEARNED_FROM]
+    package = Path(__file__).parent
+    code += [
+        file
+        for file in package.rglob("*.py")
+        if not NOT_LEARNED_FROM & {*file.relative_to(package).with_suffix("").parts}
+    ]
     parts = [paths.fingerprint(code), json.dumps(study.parameters, sort_keys=True), study.training.model_dump_json()]
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
 

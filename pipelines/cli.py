@@ -74,7 +74,10 @@ def simulate(
 
     with _progress(f"Simulating {patients} patients") as advance:
         world = simulator.simulate(patients, seed, on_day=lambda day, days: advance("day", days))
-    simulator.write(world, out)
+    try:
+        simulator.write(world, out)
+    except OSError as error:
+        raise PipelineError(f"{out}: cannot be written ({error.strerror}). Choose another folder.") from None
     console.print(f"Simulated extract: {out / 'extract'}\nIts truth, kept apart: {out / 'truth'}", soft_wrap=True)
 
 

@@ -17,7 +17,6 @@ from pipelines.errors import ContractError
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Severity = Literal["critical", "warning"]
 
-PROVENANCE = ("source_file", "source_row")
 COUNTED = ("patient", "episode", "row")
 IMPLIED = "Follows from the columns and the key of this contract."
 

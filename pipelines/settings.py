@@ -6,7 +6,7 @@ the ones in force beside their defaults.
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 VON_KORFF = "Von Korff 2008, Clin J Pain 24:521; long-term therapy is defined in 78 ways, this is the commonest"
 WINDOWS = "Design choice: proximal and distal baseline, settling, early, response and confirmation windows"
@@ -89,6 +89,16 @@ class Settings(BaseModel):
     dechallenge_to_days: int = _setting(180, "day", RIEB, "Last day after the last cut that is read")
     improvement_nrs: float = _setting(-1.0, "NRS point", FARRAR, "Weak improvement after a taper", lt=0)
     strong_improvement_nrs: float = _setting(-2.0, "NRS point", FARRAR, "Strong improvement after a taper", lt=0)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Settings":
+        if self.long_term_covered_days > self.long_term_span_days:
+            raise ValueError("long_term_covered_days is more than long_term_span_days has")
+        windows = ("distal", "proximal", "early", "response", "late", "confirmation")
+        for window in windows:
+            if getattr(self, f"{window}_from_day") > getattr(self, f"{window}_to_day"):
+                raise ValueError(f"{window}_from_day is after {window}_to_day")
+        return self
 
     def parameters(self) -> dict[str, Any]:
         return self.model_dump()

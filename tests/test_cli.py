@@ -21,6 +21,14 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_1(arguments, said):
     assert len(left.stderr.strip().splitlines()) == 1
 
 
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    left = oih("simulate", tmp_path / "file" / "out", "--patients", 5)
+    assert left.returncode == 1
+    assert "cannot be written" in left.stderr
+    assert len(left.stderr.strip().splitlines()) == 1
+
+
 def test_the_version_and_the_help_leave_with_0():
     assert oih("--version").returncode == 0
     assert "simulate" in oih("--help").stdout

@@ -36,6 +36,8 @@ def test_folders_start_at_the_study_file(tmp_path):
         ({"dose_definition": "guess"}, "dose_definition: input should be 'on_therapy_days' or 'window_days'"),
         ({"memory_limit": "lots"}, "memory_limit: string should match"),
         ({"factor_set": "cdc_1999"}, "factor set cdc_1999"),
+        ({"settings": {"long_term_covered_days": 121}}, "long_term_covered_days is more than long_term_span_days has"),
+        ({"settings": {"early_from_day": 40}}, "early_from_day is after early_to_day"),
     ],
 )
 def test_what_a_study_cannot_say_is_refused_in_one_line(tmp_path, changes, said):

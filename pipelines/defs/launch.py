@@ -50,11 +50,11 @@ def run(path: Path, study: Study) -> Path:
         job = defs().resolve_job_def(JOB)
         try:
             job.execute_in_process(instance=instance, run_id=run_id, run_config=QUIET)
-        except dg.DagsterError as error:
+        except dg.DagsterError:
             if failed := _failed_checks(instance, run_id):
                 pages = workspace.run_folder(run_id) / "quality" / "index.html"
                 raise CheckError(f"{failed}. Nothing was published; {pages} has every check.") from None
-            raise error
+            raise
     return workspace.current / "report" / "index.html"
 
 
