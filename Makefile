@@ -24,7 +24,6 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m tests.bench.bench_dose_timeline
 	$(BIN)/python -m tests.bench.bench_ingest
-	$(BIN)/python -m pytest -m slow
 
 clean:
 	rm -rf build .venv
