@@ -19,15 +19,19 @@ _DAY_BITS = 32  # room for any date where only a patient has to fit beside it
 _UNKNOWN = -1  # instead of a null dose; a known one is never negative
 
 
-def dose_period(record: pl.DataFrame) -> pl.DataFrame:
+def dose_period(record: pl.DataFrame, bands: pl.DataFrame | None = None) -> pl.DataFrame:
     """Add up the records that are active on each day.
 
     A record of unknown dose covers its days but adds nothing: the dose of these days is a lower bound. A day
-    that no record covers is in no run.
+    that no record covers is in no run. Where a factor depends on the dose (methadone in the CDC guideline of 2016),
+    the mg of all its records of a day are added up first, and the sum of the day decides on the factor.
 
     Args:
         record: One row per record, in any order: patient_index (dense, from 0), start_date and end_date
-            (first and last day, inclusive), dose_micro_mme (millionths of an MME per day, null if unknown).
+            (first and last day, inclusive), dose_micro_mme (millionths of an MME per day, null if unknown), and
+            tiered_micro_mg where there are bands (millionths of a mg per day of what they convert, null for all
+            else).
+        bands: above_mg_per_day and factor: the factor of a day's mg above that bound, up to the next one.
 
     Returns:
         One row per longest run of days of equal dose_mme and is_lower_bound: patient_index, start_date,
@@ -43,21 +47,34 @@ def dose_period(record: pl.DataFrame) -> pl.DataFrame:
         raise ValueError(f"record: {negative} rows have a negative dose_micro_mme. Quarantine them first.")
     columns = [record[name].to_physical().to_numpy() for name in _SPAN]
     columns.append(record["dose_micro_mme"].fill_null(_UNKNOWN).to_numpy())
+    is_tiered = bands is not None and record["tiered_micro_mg"].count() > 0
+    if is_tiered:
+        columns.append(record["tiered_micro_mg"].fill_null(_UNKNOWN).to_numpy())
 
-    patient = columns[0]
+    def period(rows: Integers) -> pl.DataFrame:
+        patient, start, end, dose, *tiered = (column[rows].astype(np.int64) for column in columns)
+        return _sweep(patient, start, end, dose, tiered[0] if tiered else None, bands)
+
+    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+        return pl.concat(pool.map(period, batches(columns[0])), rechunk=False)
+
+
+def batches(patient: NDArray) -> list[Integers]:
+    """Row numbers of a few thousand patients at a time; no patient is in two batches."""
     batch_bits = max(_BATCH_BITS, int(patient.max(initial=0)).bit_length() - 16)
     batch = (patient >> batch_bits).astype(np.uint16)  # numpy sorts 16 bits by radix
     order = np.argsort(batch, kind="stable")
-    batches = np.split(order, np.flatnonzero(np.diff(batch[order])) + 1)
-
-    def period(rows: Integers) -> pl.DataFrame:
-        return _sweep(*(column[rows].astype(np.int64) for column in columns))
-
-    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
-        return pl.concat(pool.map(period, batches), rechunk=False)
+    return np.split(order, np.flatnonzero(np.diff(batch[order])) + 1)
 
 
-def _sweep(patient: Integers, start: Integers, end: Integers, dose: Integers) -> pl.DataFrame:
+def _sweep(
+    patient: Integers,
+    start: Integers,
+    end: Integers,
+    dose: Integers,
+    tiered: Integers | None = None,
+    bands: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """The runs of one batch of patients.
 
     Every record is two events, +dose on its first day and -dose on the day after its last. One integer holds
@@ -87,7 +104,12 @@ def _sweep(patient: Integers, start: Integers, end: Integers, dose: Integers) ->
     is_unknown = amount == _UNKNOWN
     active = np.cumsum(change)[last]
     unknown = np.cumsum(change * is_unknown)[last]
-    micro_mme = np.cumsum(np.where(is_unknown, 0, amount * change))[last]
+    adds = ~is_unknown if tiered is None else ~is_unknown & (tiered[event >> 1] == _UNKNOWN)
+    micro_mme = np.cumsum(np.where(adds, amount * change, 0))[last]
+    if tiered is not None and bands is not None:
+        micro_mg = tiered[event >> 1]
+        of_day = np.cumsum(np.where(micro_mg == _UNKNOWN, 0, micro_mg * change))[last]
+        micro_mme = micro_mme + _converted(of_day, bands)
 
     # One integer for what makes two days equal, rounded dose and lower bound; -1 where no record is active.
     state = np.where(active > 0, (micro_mme + 500) // 1000 << 1 | (unknown > 0), -1)
@@ -103,6 +125,15 @@ def _sweep(patient: Integers, start: Integers, end: Integers, dose: Integers) ->
         milli_mme=state >> 1,
         is_lower_bound=state & 1,
     )
+
+
+def _converted(micro_mg: Integers, bands: pl.DataFrame) -> Integers:
+    """Millionths of an MME of what is taken on a day, by the band that the day's mg, rounded to 0.001, fall in."""
+    bands = bands.sort("above_mg_per_day")
+    above_milli_mg = np.rint(bands["above_mg_per_day"].cast(pl.Float64).to_numpy() * 1000).astype(np.int64)
+    milli_factor = np.rint(bands["factor"].cast(pl.Float64).to_numpy() * 1000).astype(np.int64)
+    band = np.searchsorted(above_milli_mg, (micro_mg + 500) // 1000) - 1
+    return (micro_mg * milli_factor[np.maximum(band, 0)] + 500) // 1000
 
 
 def _periods(
