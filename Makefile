@@ -4,7 +4,7 @@ BIN := .venv/bin
 STUDY ?= studies/demo.yaml
 DEMO := build/demo/simulated
 
-.PHONY: demo ui test lint bench clean
+.PHONY: demo ui test lint bench docs clean
 
 demo: .venv/installed $(DEMO)/extract
 	$(BIN)/oih run studies/demo.yaml
@@ -24,6 +24,9 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m tests.bench.bench_dose_timeline
 	$(BIN)/python -m tests.bench.bench_ingest
+
+docs: .venv/installed
+	$(BIN)/python -m pipelines.reference_pages
 
 clean:
 	rm -rf build .venv

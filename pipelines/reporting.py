@@ -120,7 +120,8 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
             deliveries=_select(connection, "select * from raw.delivery order by source, table_name, source_file"),
             factors=_select(
                 connection,
-                "select * from reference.mme_factor where factor_set = ? order by ingredient, route, form",
+                "select * from reference.mme_factor where factor_set = ? "
+                "order by ingredient, route, form, dose_unit, above_mg_per_day",
                 [study.factor_set],
             ),
             settings=[row | {"value": getattr(study.settings, row["name"])} for row in settings.described()],

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import polars as pl
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 import pipelines
 from pipelines import contracts, paths, sql_files
@@ -63,7 +64,9 @@ class Study(_Strict):
         title: What the report is called.
         sources: Extracts by source; each source has contracts and mappings under its name.
         output: Folder for the warehouse and the reports.
-        factor_set: Conversion factors to morphine milligram equivalents (reference.mme_factor).
+        factor_set: Conversion factors to morphine milligram equivalents (a general set of reference.factor_set).
+        parenteral_factor_set: The set whose parenteral factors convert injections and infusions; without one they
+            have no dose, since published factors differ twofold and more.
         dose_definition: How the mean dose of a window is taken: over days in supply, or over all its days.
         settings: Windows and thresholds that differ from ``settings.py``.
         disclosure: What may be published.
@@ -77,12 +80,20 @@ class Study(_Strict):
     sources: dict[str, Source] = Field(min_length=1)
     output: Path
     factor_set: str = "cdc_2022"
+    parenteral_factor_set: str | None = None
     dose_definition: Literal["on_therapy_days", "window_days"] = "on_therapy_days"
     settings: Settings = Settings()
     disclosure: Disclosure = Disclosure()
     training: Training = Training()
     truth: Path | None = None
     memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$")] = "4GB"
+
+    @field_validator("factor_set", "parenteral_factor_set", mode="before")
+    @classmethod
+    def _one_set(cls, value: object) -> object:
+        if isinstance(value, list | dict):
+            raise PydanticCustomError("one_set", "name one set, vintages are never mixed; run a study for each")
+        return value
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,6 +106,7 @@ class Study(_Strict):
         """Everything a SQL file may use as ``$name``."""
         return self.settings.parameters() | {
             "factor_set": self.factor_set,
+            "parenteral_factor_set": self.parenteral_factor_set,
             "dose_definition": self.dose_definition,
         }
 
@@ -140,11 +152,20 @@ def _refuse_unknown_sources(path: Path, study: Study) -> None:
 
 
 def _refuse_unknown_factor_set(path: Path, study: Study) -> None:
-    known = pl.read_csv(paths.SQL / "1_reference" / "mme_factor.csv", columns=["factor_set"])["factor_set"].unique()
-    if study.factor_set not in known:
+    sets = pl.read_csv(paths.SQL / "1_reference" / "factor_set.csv", infer_schema=False)
+    general = sets.filter(pl.col("kind") == "general")["factor_set"].to_list()
+    if study.factor_set not in general:
         raise StudyError(
-            f"{path}: factor set {study.factor_set} is not in sql/1_reference/mme_factor.csv. "
-            f"Use one of {', '.join(known.sort())}, or add its cited rows there."
+            f"{path}: factor set {study.factor_set} is no general set of sql/1_reference/factor_set.csv. "
+            f"Use one of {', '.join(general)}, or add its cited rows there and to mme_factor.csv."
+        )
+    factors = pl.read_csv(paths.SQL / "1_reference" / "mme_factor.csv", infer_schema=False)
+    is_parenteral = (pl.col("route") == "parenteral") & pl.col("factor").is_not_null()
+    parenteral = factors.filter(is_parenteral)["factor_set"].unique().sort().to_list()
+    if study.parenteral_factor_set not in (None, *parenteral):
+        raise StudyError(
+            f"{path}: parenteral factor set {study.parenteral_factor_set} has no parenteral factors. "
+            f"Use one of {', '.join(parenteral)}, or leave the key out: parenteral doses then stay unknown."
         )
 
 

@@ -18,7 +18,11 @@ from pipelines.sources import FILLED_COLUMNS, MAPPING_COLUMNS
 
 # Read once: parsing YAML and SQL takes longer than a table of five rows.
 CONTRACTS = contracts.all_contracts()
-PARAMETERS = Settings().parameters() | {"factor_set": "cdc_2022", "dose_definition": "on_therapy_days"}
+PARAMETERS = Settings().parameters() | {
+    "factor_set": "cdc_2022",
+    "parenteral_factor_set": None,
+    "dose_definition": "on_therapy_days",
+}
 
 
 def rows_of(drawing: str) -> list[dict[str, str | None]]:

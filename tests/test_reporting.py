@@ -432,7 +432,9 @@ def test_every_setting_stands_with_its_value_default_and_citation(demo: Made, de
 
 def test_every_conversion_factor_of_the_study_stands_with_its_citation(demo: Made, demo_page: Page) -> None:
     factors = {row[0]: row[1:] for row in demo_page.table("Factor set cdc_2022")}
-    for row in demo.rows("reference.mme_factor"):
+    rows = [row for row in demo.rows("reference.mme_factor") if row["factor_set"] == demo.study.factor_set]
+    assert len(rows) == len(factors)
+    for row in rows:
         *_, factor, cited = factors[row["ingredient"]]
         assert factor == ("not converted" if row["factor"] is None else f"{float(row['factor']):g}")
         assert _references(demo_page)[int(cited.strip("[]")) - 1] == row["citation"]

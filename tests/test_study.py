@@ -35,7 +35,13 @@ def test_folders_start_at_the_study_file(tmp_path):
         ({"sources": {"elsewhere": {"folder": "x"}}}, "source elsewhere has no contracts or no mapping"),
         ({"dose_definition": "guess"}, "dose_definition: input should be 'on_therapy_days' or 'window_days'"),
         ({"memory_limit": "lots"}, "memory_limit: string should match"),
-        ({"factor_set": "cdc_1999"}, "factor set cdc_1999"),
+        ({"factor_set": "cdc_1999"}, "factor set cdc_1999 is no general set"),
+        ({"factor_set": "cdc_1999"}, "Use one of anzca_2021, cdc_2012,"),
+        ({"factor_set": "swiss_parenteral"}, "factor set swiss_parenteral is no general set"),
+        ({"factor_set": ["cdc_2016", "cdc_2022"]}, "factor_set: name one set, vintages are never mixed"),
+        ({"parenteral_factor_set": "cdc_2022"}, "parenteral factor set cdc_2022 has no parenteral factors"),
+        ({"parenteral_factor_set": "cdc_2022"}, "swiss_parenteral, uk_openprescribing, uptodate_parenteral"),
+        ({"parenteral_factor_set": ["anzca_2021"]}, "parenteral_factor_set: name one set, vintages are never mixed"),
         ({"settings": {"long_term_covered_days": 121}}, "long_term_covered_days is more than long_term_span_days has"),
         ({"settings": {"early_from_day": 40}}, "early_from_day is after early_to_day"),
     ],
@@ -46,6 +52,12 @@ def test_what_a_study_cannot_say_is_refused_in_one_line(tmp_path, changes, said)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith(str(tmp_path / "study.yaml"))
+
+
+@pytest.mark.parametrize("name", ["uptodate_parenteral", "anzca_2021", "cdc_2012", None])
+def test_a_set_with_parenteral_factors_can_be_named_for_parenteral_doses(tmp_path, name):
+    loaded = studies.load(written(tmp_path, parenteral_factor_set=name))
+    assert loaded.parameters["parenteral_factor_set"] == name
 
 
 def test_a_file_that_is_not_yaml_is_refused_with_its_line(tmp_path):
@@ -65,6 +77,7 @@ def test_the_hash_follows_what_can_change_a_number_and_nothing_else(tmp_path):
     assert studies.load(written(tmp_path, output="elsewhere", memory_limit="1GB")).fingerprint == base
     assert studies.load(written(tmp_path, settings={"bridge_gap_days": 7})).fingerprint != base
     assert studies.load(written(tmp_path, disclosure={"min_cell_count": 6})).fingerprint != base
+    assert studies.load(written(tmp_path, parenteral_factor_set="anzca_2021")).fingerprint != base
 
 
 def test_every_setting_has_a_unit_a_meaning_and_a_citation():
