@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 import pipelines
-from pipelines import contracts, paths, sql_files
+from pipelines import contracts, ndc, paths, sql_files
 from pipelines.errors import StudyError
 from pipelines.settings import Settings
 
@@ -63,6 +63,7 @@ class Study(_Strict):
         title: What the report is called.
         sources: Extracts by source; each source has contracts and mappings under its name.
         output: Folder for the warehouse and the reports.
+        ndc_table: The study's own table of drug codes, CSV or Parquet with columns ndc and drug_text.
         factor_set: Conversion factors to morphine milligram equivalents (reference.mme_factor).
         dose_definition: How the mean dose of a window is taken: over days in supply, or over all its days.
         settings: Windows and thresholds that differ from ``settings.py``.
@@ -76,6 +77,7 @@ class Study(_Strict):
     title: str
     sources: dict[str, Source] = Field(min_length=1)
     output: Path
+    ndc_table: Path | None = None
     factor_set: str = "cdc_2022"
     dose_definition: Literal["on_therapy_days", "window_days"] = "on_therapy_days"
     settings: Settings = Settings()
@@ -86,8 +88,10 @@ class Study(_Strict):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything in the study that can change a number; folders are left out."""
-        content = self.model_dump_json(exclude={"sources", "output", "truth", "memory_limit"})
+        """Hash of everything in the study that can change a number; folders are left out, the table of codes is not."""
+        content = self.model_dump_json(exclude={"sources", "output", "truth", "memory_limit", "ndc_table"})
+        if self.ndc_table:
+            content += sha256(self.ndc_table.read_bytes()).hexdigest()
         return sha256((content + ",".join(sorted(self.sources))).encode()).hexdigest()[:12]
 
     @cached_property
@@ -104,6 +108,7 @@ def load(path: Path) -> Study:
 
     Raises:
         StudyError: The file is missing, is not a study, or names what the project does not have.
+        ExtractError: The table of drug codes cannot be used.
     """
     if not path.is_file():
         raise StudyError(f"{path}: there is no such study file. Give the path of a file like studies/demo.yaml.")
@@ -117,7 +122,10 @@ def load(path: Path) -> Study:
         raise StudyError(f"{path}: {_faults(error)}. Correct the file; studies/demo.yaml shows every key.") from None
     _refuse_unknown_sources(path, study)
     _refuse_unknown_factor_set(path, study)
-    return _with_absolute_folders(study, path.resolve().parent)
+    study = _with_absolute_folders(study, path.resolve().parent)
+    if study.ndc_table:
+        ndc.load(study.ndc_table)  # said now, not after an hour of loading
+    return study
 
 
 def _faults(error: ValidationError) -> str:
@@ -156,6 +164,7 @@ def _with_absolute_folders(study: Study, base: Path) -> Study:
             },
             "output": (base / study.output).resolve(),
             "truth": (base / study.truth).resolve() if study.truth else None,
+            "ndc_table": (base / study.ndc_table).resolve() if study.ndc_table else None,
         }
     )
 
