@@ -1,19 +1,25 @@
 """Reads drug texts: which opioid, how strong, in what form, by which route, released how.
 
 A name counts as whole words only (dihydrocodeine is no codeine, ipratropium no opium), and of the numbers in
-a text only those that stand for the opioid. What a text does not say, or says in two ways, is unknown, with
-the reason.
+a text only those that stand for the opioid. A route that the text leaves out is told by the labels, where all
+products that it can be share one. What a text does not say, or says in two ways, is unknown, with the reason.
 """
 
 import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import polars as pl
 
-from pipelines import paths
+from pipelines import flat_file, paths
+from pipelines.errors import ExtractError
+
+Value = TypeVar("Value")
 
 SCHEMA = {
     "drug_text": pl.String,
@@ -26,6 +32,9 @@ SCHEMA = {
     "is_combination": pl.Boolean,
     "reason": pl.String,
 }
+
+# Rounding that a strength is allowed against a label: 0.67 for 10 mg/15 mL, 4.8 for 4.8355.
+LABEL_TOLERANCE = 0.01
 
 # One spelling for each unit, one hyphen, one blank; bounded repeats keep a text of any length linear.
 SPELLINGS: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
@@ -54,6 +63,9 @@ ELEMENT = re.compile(
 )
 BETWEEN = re.compile(r" ?[-/] ?(?=[.\d])")
 
+# Tylenol with Codeine #3, No. 3; #30 counts tablets.
+LABEL_NUMBER = re.compile(r"(?:#|\bno\.?) ?(\d)(?![\d.])")
+
 MILLIGRAMS = {"mg": Fraction(1), "mcg": Fraction(1, 1000), "g": Fraction(1000), "gm": Fraction(1000)}
 
 SEPARATOR = re.compile(r"w/|[-/&+|,;]|\b(?:with|and|in)\b")
@@ -68,17 +80,20 @@ FILLER_WORDS = """
     transdermal system film lozenge spray suppository supp powder bag premix cup udcup ud pack po iv im sc td
     sl pr pca pcea ivpca epidural intravenous sublingual buccal nasal rectal er xr xl sr cr la ir hp pf ms
     extended sustained controlled immediate release preservative free nacl sodium chloride dextrose ns abuse
-    deterrent mg mcg g gm ml hr a no
+    deterrent mg mcg g gm ml hr a no troche tincture
 """
 SALTS = frozenset(SALT_WORDS.split())
 FILLERS = SALTS | frozenset(FILLER_WORDS.split())
 PARTNERS = re.compile(
-    r"\b(?:acetaminop\w{0,9}|apap|paracetamol|aspirin|asa|ibuprofen|celecoxib|caffeine|caf|butalbital|carisoprodol|naloxone|"
-    r"naltrexone|homatropine|guaifenesin|promethazine|chlorpheniramine|brompheniramine|pseudoephedrine|phenylephrine|"
-    r"belladonna|bupivacaine|ropivacaine)\b"
+    r"\b(?:acetaminop\w{0,9}|apap|tylenol|paracetamol|aspirin|asa|ibuprofen|celecoxib|caff?(?:eine)?|butalbital|"
+    r"butabarbital|carisoprodol|naloxone|naltrexone|homatropine|atropine|guaifenesin|guaiacolsulfonate|promethazine|"
+    r"\w{0,9}pheniramine|bpm|carbinoxamine|pseudoephedrine|pse|phenyleph(?:rine)?|belladonna|bupivacaine|ropivacaine|"
+    r"a\.p\.c)\b"
 )
+# A mixture made up in a pharmacy has no label, and goes into a vein or beside the spinal cord alike.
+MIXED = re.compile(r"\b(?:sodium chlor\w{0,3}|na ?cl|saline|dextrose|bupivacaine|ropivacaine|liposom\w{0,3})\b")
 
-# The first that a text holds. A tablet without another word is swallowed; a syringe may hold a drink.
+# The first that a text holds.
 ROUTES = {
     "epidural": r"epidural|pcea",
     "intrathecal": r"intrathecal",
@@ -91,9 +106,10 @@ ROUTES = {
     "topical": r"topical|cream|ointment",
     "parenteral": r"injection|injectable|inj|intravenous|intramuscular|subcutaneous|iv|im|sc|subcut|pca|ivpca"
     r"|infusion|drip|vial|amp|ampul|ampule|prefilled|auto-injector|cartridge|premix|implant",
-    "oral": r"oral|po|tabs?|tablets?|caps?|capsules?|elixir|syrup|syrp|liquid|cup|udcup"
-    r"|extended release suspension",
+    "oral": r"oral|po|elixir|syrup|syrp|liquid|cup|udcup|tincture|extended release suspension",
 }
+# These are swallowed, unless the opioid has labels for another route in that form.
+SWALLOWED = re.compile(r"(?<![a-z])(?:tabs?|tablets?|caps?|capsules?)(?![a-z])")
 FORMS = {
     "patch": r"patch(?:es)?|transdermal system|pt72",
     "film": r"film",
@@ -103,11 +119,15 @@ FORMS = {
     "implant": r"implant",
     "tablet": r"tabs?|tablets?",
     "capsule": r"caps?|capsules?",
-    "injection": r"injection|injectable|inj|vial|amp|ampul|ampule|prefilled|cartridge|auto-injector|premix",
-    "suspension": r"suspension|susp",
-    "solution": r"solution|soln|liquid|elixir|syrup|syrp|cup|udcup",
+    "injection": r"injection|injectable|inj|vial|amp|ampul|ampule|prefilled|cartridge|auto-injector|premix"
+    r"|subcutaneous",
     "powder": r"powder",
+    "suspension": r"suspension|susp",
+    "solution": r"solution|soln|liquid|elixir|syrup|syrp|cup|udcup|tincture",
+    "syringe": r"syringe|syrg",
 }
+# A solution may be drunk or injected, and so may what is in a syringe: the labels' forms that a text's can be.
+LABEL_FORMS = {"solution": ("solution", "injection"), "syringe": ("injection", "solution")}
 # Patches count as extended release, as in the FDA's class of extended-release and long-acting opioids.
 RELEASES = {
     "extended": r"(?:extended|sustained|controlled)[ -]release|er|xr|xl|sr|cr|la"
@@ -129,6 +149,7 @@ class Name(NamedTuple):
     position: int
     ingredient: str
     release: str | None
+    route: str | None
     is_brand: bool
 
 
@@ -166,8 +187,8 @@ class Names:
     """The opioid names of a table of names, ready to be found in texts."""
 
     def __init__(self, opioid_name: pl.DataFrame) -> None:
-        rows = opioid_name.select("word", "ingredient", "release").rows()
-        self._known = {word: (ingredient, release) for word, ingredient, release in rows}
+        rows = opioid_name.select("word", "ingredient", "release", "route").rows()
+        self._known = {word: told for word, *told in rows}
         longest_first = sorted(self._known, key=len, reverse=True)
         words = "|".join(word.replace(" ", "[^a-z]+") for word in longest_first)
         self._pattern = re.compile(rf"(?<![a-z])(?:{words})(?![a-z])")
@@ -176,23 +197,60 @@ class Names:
         found = []
         for match in self._pattern.finditer(text):
             word = re.sub("[^a-z]+", " ", match[0])
-            ingredient, release = self._known[word]
+            ingredient, release, route = self._known[word]
             position = match.end() - len(word.split()[-1])
-            found.append(Name(position, ingredient, release, is_brand=word != ingredient))
+            found.append(Name(position, ingredient, release, route, is_brand=word != ingredient))
         return found
 
 
-def read(drug_text: pl.DataFrame, opioid_name: pl.DataFrame | None = None) -> pl.DataFrame:
+class Label(NamedTuple):
+    """A product as its label has it; ``per_ml`` where the strength is a concentration."""
+
+    is_combination: bool
+    route: str | None
+    form: str
+    strength_mg: float
+    per_ml: bool
+    number: str | None
+
+
+class Labels:
+    """The labelled opioid products, ready to tell what a text leaves out."""
+
+    def __init__(self, label_strength: pl.DataFrame) -> None:
+        self._labels: dict[tuple[str, str], list[Label]] = defaultdict(list)
+        unit = pl.col("strength_unit")
+        rows = label_strength.with_columns(
+            pl.col("is_combination").cast(pl.String) == "true",
+            strength_mg=pl.col("strength").cast(pl.Float64)
+            / pl.when(unit.str.starts_with("MCG")).then(1000).otherwise(1),
+            per_ml=unit.str.ends_with("/ML"),
+            number=pl.col("label_number"),
+        )
+        for row in rows.select("ingredient", *Label._fields).iter_rows():
+            label = Label(*row[1:])
+            self._labels[row[0], label.form].append(label)
+
+    def of(self, ingredient: str, form: str) -> list[Label]:
+        return [label for known in LABEL_FORMS.get(form, (form,)) for label in self._labels[ingredient, known]]
+
+
+def read(
+    drug_text: pl.DataFrame, opioid_name: pl.DataFrame | None = None, label_strength: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Read each distinct drug text once.
 
-    RxNorm names, hospital strings and brand names are read: "12 HR morphine sulfate 15 MG Extended Release
-    Oral Tablet", "OXYCODONE-ACETAMINOPHEN 5-325 MG TAB", "Percocet 5-325 mg". The strength is the label's,
-    salt included, since conversion factors apply to it. In a list of strengths the opioid's is the one at the
-    place of its name.
+    RxNorm names, hospital strings, brand names and generic names with a form are read: "12 HR morphine sulfate
+    15 MG Extended Release Oral Tablet", "OXYCODONE-ACETAMINOPHEN 5-325 MG TAB", "Percocet 5-325 mg",
+    "Acetaminophen/Hydrocodone Bitartrate Tablet". The strength is the label's, salt included, since conversion
+    factors apply to it. In a list of strengths the opioid's is the one at the place of its name. The route is
+    the text's; else the brand's; else that of all labelled products of the opioid in this form (of this
+    strength, and with a partner where one is named); else a tablet and the like are swallowed.
 
     Args:
         drug_text: Column ``drug_text``; a text may be there many times.
-        opioid_name: ``reference.opioid_name`` (word, ingredient, release); by default the project's own.
+        opioid_name: ``reference.opioid_name`` (word, ingredient, release, route); by default the project's own.
+        label_strength: ``reference.label_strength``; by default the project's own.
 
     Returns:
         One row per distinct text, sorted by it: drug_text, ingredient, strength, strength_unit (MG, MCG, or
@@ -201,34 +259,96 @@ def read(drug_text: pl.DataFrame, opioid_name: pl.DataFrame | None = None) -> pl
         thing that is unknown: no_opioid_name, several_opioids, several_strengths, ambiguous_strength,
         no_strength_unit, no_strength or no_route. A text without exactly one opioid is read no further.
     """
-    if opioid_name is None:
-        opioid_name = pl.read_csv(paths.SQL / "1_reference" / "opioid_name.csv", infer_schema=False)
-    names = Names(opioid_name)
+    names = Names(_reference("opioid_name") if opioid_name is None else opioid_name)
+    labels = Labels(_reference("label_strength") if label_strength is None else label_strength)
     texts = drug_text["drug_text"].drop_nulls().unique().sort()
-    return pl.DataFrame([_read_one(text, names) for text in texts], schema=SCHEMA, orient="row")
+    return pl.DataFrame([_read_one(text, names, labels) for text in texts], schema=SCHEMA, orient="row")
 
 
-def _read_one(drug_text: str, names: Names) -> tuple[object, ...]:
+def read_file(table: Path, column: str, out: Path) -> None:
+    """Read the drug texts of one column of a file and write what they say.
+
+    Args:
+        table: CSV or Parquet.
+        column: Its column of drug texts.
+        out: CSV or Parquet to write, by its suffix: one row per distinct text, with drug_text, ingredient, strength,
+            strength_unit, route, form, release and reason.
+
+    Raises:
+        ExtractError: The file is missing or cannot be read, has no such column, or is itself what to write.
+        WorkspaceError: The output cannot be written.
+    """
+    if out.resolve() == table.resolve():
+        raise ExtractError(f"{out}: is the file to read. Write to another one.")
+    texts = flat_file.read(table, [column]).select(drug_text=pl.col(column).cast(pl.String))
+    flat_file.write(read(texts).drop("is_combination"), out)
+
+
+def _reference(table: str) -> pl.DataFrame:
+    return pl.read_csv(paths.SQL / "1_reference" / f"{table}.csv", infer_schema=False)
+
+
+def _read_one(drug_text: str, names: Names, labels: Labels) -> tuple[object, ...]:
     text = _plain(drug_text)
     found = names.found_in(text)
     ingredients = {name.ingredient for name in found}
     if len(ingredients) != 1:
         reason = "several_opioids" if ingredients else "no_opioid_name"
         return drug_text, *[None] * (len(SCHEMA) - 2), reason
+    [ingredient] = ingredients
+    form = _first(FORM_PATTERNS, text)
+    labelled = labels.of(ingredient, form) if form else []
     strength = _strength(text, found)
-    route = _first(ROUTE_PATTERNS, text)
+    is_combination = strength.is_combination or PARTNERS.search(text) is not None
+    if strength.reason == "no_strength" and is_combination:
+        strength = _numbered(text, labelled) or strength
     amount = strength.amount
+    route = _first(ROUTE_PATTERNS, text) or _only(name.route for name in found if name.route)
+    if route is None and not MIXED.search(text):
+        is_named_alone = is_combination or not any(name.is_brand for name in found)
+        route = _only(_routes(labelled, amount, is_combination if is_named_alone else None))
+    if route is None and SWALLOWED.search(text) and all(label.route == "oral" for label in labelled):
+        route = "oral"
+    if form in LABEL_FORMS and route:
+        form = _only(label.form for label in labelled if label.route == route) or form
     return (
         drug_text,
-        ingredients.pop(),
+        ingredient,
         None if amount is None else float(amount.value),
         None if amount is None else amount.label,
         route,
-        _first(FORM_PATTERNS, text),
+        None if form == "syringe" else form,
         _release(text, found),
-        strength.is_combination or PARTNERS.search(text) is not None,
+        is_combination,
         strength.reason or (None if route else "no_route"),
     )
+
+
+def _only(values: Iterable[Value]) -> Value | None:
+    """The one value there is; None where there are none or several."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
+
+
+def _routes(labelled: Sequence[Label], amount: Amount | None, is_combination: bool | None) -> set[str | None]:
+    """Routes of the labelled products that the text can be."""
+    if len({label.route for label in labelled}) > 1 and amount is not None and amount.unit:
+        value, per = amount.milligrams
+        labelled = [
+            label
+            for label in labelled
+            if label.per_ml == (per == "ml") and abs(value / label.strength_mg - 1) <= LABEL_TOLERANCE
+        ]
+    if len({label.route for label in labelled}) > 1 and is_combination is not None:
+        labelled = [label for label in labelled if label.is_combination == is_combination]
+    return {label.route for label in labelled}
+
+
+def _numbered(text: str, labelled: Sequence[Label]) -> Strength | None:
+    """The strength of a product that goes by a number, as Tylenol with Codeine #3."""
+    number = _only(match[1] for match in LABEL_NUMBER.finditer(text))
+    strength = _only(label.strength_mg for label in labelled if label.number and label.number == number)
+    return Strength(Amount(Fraction(strength), "mg"), True, None) if strength else None
 
 
 def _plain(drug_text: str) -> str:
@@ -331,17 +451,22 @@ def _components(text: str, begin: int, end: int, found: Sequence[Name]) -> list[
     """The ingredients named between two strengths."""
     head = text[begin:end]
     outside = re.sub(r"\([^()]*\)", lambda match: " " * len(match[0]), head)
-    if any(begin <= name.position < end and outside[name.position - begin].isalpha() for name in found):
+    if any(outside[name.position - begin].isalpha() for name in _between(found, begin, end)):
         head = outside  # a brand or a release in parentheses is no further ingredient
     components = []
     borders = [(0, 0), *(match.span() for match in SEPARATOR.finditer(head)), (len(head), len(head))]
     for (_, left), (right, _) in pairwise(borders):
         words = set(re.findall("[a-z]+", head[left:right]))
-        names = [name for name in found if begin + left <= name.position < begin + right]
+        names = _between(found, begin + left, begin + right)
         if words - FILLERS or names:
             is_brand = bool(names) and all(name.is_brand for name in names)
             components.append(Component(bool(names), is_brand, frozenset(words & SALTS)))
     return components
+
+
+def _between(found: Sequence[Name], begin: int, end: int) -> Sequence[Name]:
+    """The names that stand from ``begin`` up to ``end``; names are sorted by where they stand."""
+    return found[bisect_left(found, (begin,)) : bisect_left(found, (end,))]
 
 
 def _shares(owners: Sequence[Component], amounts: Sequence[Amount]) -> list[tuple[Component, Amount]] | None:

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import PydanticCustomError
 
 import pipelines
-from pipelines import contracts, paths, sql_files
+from pipelines import contracts, ndc, paths, sql_files
 from pipelines.errors import StudyError
+from pipelines.overlap import Overlap
 from pipelines.settings import Settings
 
 
@@ -56,6 +57,34 @@ class Training(_Strict):
     assumed_prevalence: float = Field(0.05, gt=0, lt=1)
 
 
+class DosePolicy(_Strict):
+    """What counts as dose where published studies differ.
+
+    ``with`` converts a product if the factor set does; ``lower_bound`` never does, and its days are lower bounds;
+    ``without`` leaves it out, with a reason that is counted, and its days are as if it were not there.
+
+    Attributes:
+        overlap: What becomes of supplies that overlap (pipelines.overlap).
+        supply_at_window: Definitions take supply inside the window alone, or, as many studies do, all of the supplies
+            that begin in it.
+        missing_days_supply: Whether a dispensing without days supply has an unknown one, or imputed_supply_days.
+        buprenorphine: All products of buprenorphine.
+        oud_medication: Treatment of opioid use disorder, which must not be held against thresholds made for pain.
+        antitussive: Cough and cold products.
+        parenteral: Injections and infusions.
+        neuraxial: Epidural and intrathecal doses; no published table converts them.
+    """
+
+    overlap: Overlap = "sum"
+    supply_at_window: Literal["clipped", "whole"] = "clipped"
+    missing_days_supply: Literal["unknown", "imputed"] = "unknown"
+    buprenorphine: Literal["with", "lower_bound", "without"] = "with"
+    oud_medication: Literal["with", "lower_bound", "without"] = "lower_bound"
+    antitussive: Literal["with", "lower_bound", "without"] = "with"
+    parenteral: Literal["with", "lower_bound", "without"] = "with"
+    neuraxial: Literal["lower_bound", "without"] = "lower_bound"
+
+
 class Study(_Strict):
     """A study file.
 
@@ -64,9 +93,11 @@ class Study(_Strict):
         title: What the report is called.
         sources: Extracts by source; each source has contracts and mappings under its name.
         output: Folder for the warehouse and the reports.
+        ndc_table: The study's own table of drug codes, CSV or Parquet with columns ndc and drug_text.
         factor_set: Conversion factors to morphine milligram equivalents (a general set of reference.factor_set).
         parenteral_factor_set: The set whose parenteral factors convert injections and infusions; without one they
             have no dose, since published factors differ twofold and more.
+        dose_policy: What becomes of overlapping supply and of special products.
         dose_definition: How the mean dose of a window is taken: over days in supply, or over all its days.
         settings: Windows and thresholds that differ from ``settings.py``.
         disclosure: What may be published.
@@ -79,8 +110,10 @@ class Study(_Strict):
     title: str
     sources: dict[str, Source] = Field(min_length=1)
     output: Path
+    ndc_table: Path | None = None
     factor_set: str = "cdc_2022"
     parenteral_factor_set: str | None = None
+    dose_policy: DosePolicy = DosePolicy()
     dose_definition: Literal["on_therapy_days", "window_days"] = "on_therapy_days"
     settings: Settings = Settings()
     disclosure: Disclosure = Disclosure()
@@ -97,15 +130,18 @@ class Study(_Strict):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything in the study that can change a number; folders are left out."""
-        content = self.model_dump_json(exclude={"sources", "output", "truth", "memory_limit"})
+        """Hash of everything in the study that can change a number; folders are left out, the table of codes is not."""
+        content = self.model_dump_json(exclude={"sources", "output", "truth", "memory_limit", "ndc_table"})
+        if self.ndc_table:
+            content += sha256(self.ndc_table.read_bytes()).hexdigest()
         return sha256((content + ",".join(sorted(self.sources))).encode()).hexdigest()[:12]
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
         """Everything a SQL file may use as ``$name``."""
-        return self.settings.parameters() | {
+        return self.settings.parameters() | self.dose_policy.model_dump() | {
             "factor_set": self.factor_set,
+            "parenteral_factor_set": self.parenteral_factor_set,
             "parenteral_factor_set": self.parenteral_factor_set,
             "dose_definition": self.dose_definition,
         }
@@ -116,6 +152,7 @@ def load(path: Path) -> Study:
 
     Raises:
         StudyError: The file is missing, is not a study, or names what the project does not have.
+        ExtractError: The table of drug codes cannot be used.
     """
     if not path.is_file():
         raise StudyError(f"{path}: there is no such study file. Give the path of a file like studies/demo.yaml.")
@@ -129,7 +166,10 @@ def load(path: Path) -> Study:
         raise StudyError(f"{path}: {_faults(error)}. Correct the file; studies/demo.yaml shows every key.") from None
     _refuse_unknown_sources(path, study)
     _refuse_unknown_factor_set(path, study)
-    return _with_absolute_folders(study, path.resolve().parent)
+    study = _with_absolute_folders(study, path.resolve().parent)
+    if study.ndc_table:
+        ndc.load(study.ndc_table)  # said now, not after an hour of loading
+    return study
 
 
 def _faults(error: ValidationError) -> str:
@@ -177,6 +217,7 @@ def _with_absolute_folders(study: Study, base: Path) -> Study:
             },
             "output": (base / study.output).resolve(),
             "truth": (base / study.truth).resolve() if study.truth else None,
+            "ndc_table": (base / study.ndc_table).resolve() if study.ndc_table else None,
         }
     )
 

@@ -4,15 +4,36 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipelines import dose_timeline, products
+from pipelines import dose_timeline, ndc, products
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
 
+def build_drug_code(connection: Connection, study: Study) -> pl.DataFrame:
+    """What each distinct delivered drug code means; grain: one row per code."""
+    codes = ndc.read(connection.sql("select ndc from clean.prescription").pl())
+    if study.ndc_table is None:
+        texts = pl.DataFrame(schema={"ndc11": pl.String, "drug_text": pl.String})
+    else:
+        texts = ndc.load(study.ndc_table)
+    in_table = pl.when(pl.col("drug_text").is_null()).then(pl.lit("ndc_not_in_table"))
+    return codes.join(texts, on="ndc11", how="left").with_columns(reason=pl.coalesce("reason", in_table))
+
+
 def build_drug_product(connection: Connection, study: Study) -> pl.DataFrame:
     """What each distinct drug text says; grain: one row per text."""
-    texts = connection.sql("from clean.prescription select drug_text union from clean.administration select drug_text")
-    return products.read(texts.pl())
+    texts = connection.sql(
+        """
+        from clean.prescription select drug_text
+        union from clean.administration select drug_text
+        union from trajectory.drug_code select drug_text
+        """
+    )
+    return products.read(
+        texts.pl(),
+        connection.sql("from reference.opioid_name").pl(),
+        connection.sql("from reference.label_strength").pl(),
+    )
 
 
 def build_dose_period(connection: Connection, study: Study) -> pl.DataFrame:

@@ -14,11 +14,12 @@ from polars.testing import assert_frame_equal
 
 from pipelines import contracts, paths, sql_files, warehouse
 from pipelines.settings import Settings
+from pipelines.study import DosePolicy
 from pipelines.sources import FILLED_COLUMNS, MAPPING_COLUMNS
 
 # Read once: parsing YAML and SQL takes longer than a table of five rows.
 CONTRACTS = contracts.all_contracts()
-PARAMETERS = Settings().parameters() | {
+PARAMETERS = Settings().parameters() | DosePolicy().model_dump() | {
     "factor_set": "cdc_2022",
     "parenteral_factor_set": None,
     "dose_definition": "on_therapy_days",

@@ -68,7 +68,8 @@ judged as (
 
 -- The strength stands beside the drug, so both make the text that is read for it: a tablet of a
 -- combination is dosed in tablets. A stop on the stroke of midnight ends the day before. The
--- delivered doses per day are a last resort: empty for most, and 0 for less than one a day.
+-- delivered doses per day are a last resort: empty for most, and 0 for less than one a day. A
+-- National Drug Code of 0 is none.
 prescription as (
     select
         'order' as record_kind,
@@ -90,6 +91,7 @@ prescription as (
         case when dose_unknown_reason is null then first_dose end as dose_low,
         case when dose_unknown_reason is null then last_dose end as dose_high,
         coalesce(doses_per_day, nullif(doses_per_24_hrs, 0)) as doses_per_day,
+        nullif(trim(ndc), '0') as ndc,
         case when not is_opioid then 'not_an_opioid' end as excluded_reason
     from judged
 )
