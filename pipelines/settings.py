@@ -34,11 +34,13 @@ class Settings(BaseModel):
     strength_tolerance_share: float = _setting(
         0.01, "share", DESIGN, "Most that a delivered strength may differ from the text's, or from any label's", ge=0
     )
-    carry_forward_cap_days: int = _setting(15, "day", DESIGN, "Most days that a supply of one ingredient is put off", ge=0)
+    carry_forward_cap_days: int = _setting(15, "day", DESIGN, "Most days that a supply is put off", ge=0)
     gap_tolerance_days: int = _setting(0, "day", DESIGN, "Longest gap in supply that is on therapy (Dasgupta 2)", ge=0)
-    max_units_per_day: float = _setting(30, "unit/day", DESIGN, "Tablets, patches or sprays a day beyond which a row is flagged", gt=0)
+    max_units_per_day: float = _setting(
+        30, "unit/day", DESIGN, "Tablets, patches or sprays a day beyond which a row is flagged", gt=0
+    )
     max_volume_ml_per_day: float = _setting(120, "mL/day", DESIGN, "Volume a day beyond which a row is flagged", gt=0)
-    dose_ceiling_mme: float = _setting(1000, "MME/day", DESIGN, "Daily dose of one record beyond which it is flagged", gt=0)
+    dose_ceiling_mme: float = _setting(1000, "MME/day", DESIGN, "Daily dose beyond which a record is flagged", gt=0)
 
     # Cohort
     adult_age_years: int = _setting(18, "year", DESIGN, "Smallest age at the index date", ge=0)

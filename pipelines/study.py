@@ -139,12 +139,11 @@ class Study(_Strict):
     @cached_property
     def parameters(self) -> dict[str, Any]:
         """Everything a SQL file may use as ``$name``."""
-        return self.settings.parameters() | self.dose_policy.model_dump() | {
-            "factor_set": self.factor_set,
-            "parenteral_factor_set": self.parenteral_factor_set,
-            "parenteral_factor_set": self.parenteral_factor_set,
-            "dose_definition": self.dose_definition,
-        }
+        return (
+            self.settings.parameters()
+            | self.dose_policy.model_dump()
+            | self.model_dump(include={"factor_set", "parenteral_factor_set", "dose_definition"})
+        )
 
 
 def load(path: Path) -> Study:

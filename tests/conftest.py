@@ -14,16 +14,20 @@ from polars.testing import assert_frame_equal
 
 from pipelines import contracts, paths, sql_files, warehouse
 from pipelines.settings import Settings
-from pipelines.study import DosePolicy
 from pipelines.sources import FILLED_COLUMNS, MAPPING_COLUMNS
+from pipelines.study import DosePolicy
 
 # Read once: parsing YAML and SQL takes longer than a table of five rows.
 CONTRACTS = contracts.all_contracts()
-PARAMETERS = Settings().parameters() | DosePolicy().model_dump() | {
-    "factor_set": "cdc_2022",
-    "parenteral_factor_set": None,
-    "dose_definition": "on_therapy_days",
-}
+PARAMETERS = (
+    Settings().parameters()
+    | DosePolicy().model_dump()
+    | {
+        "factor_set": "cdc_2022",
+        "parenteral_factor_set": None,
+        "dose_definition": "on_therapy_days",
+    }
+)
 
 
 def rows_of(drawing: str) -> list[dict[str, str | None]]:
@@ -69,32 +73,33 @@ def draw(connection: duckdb.DuckDBPyConnection, table: str, drawing: str = "") -
 
 
 def select(
-    table: str, given: Mapping[str, str], settings: Mapping[str, Any] | None = None
+    *tables: str, given: Mapping[str, str], settings: Mapping[str, Any] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Run one SQL file over drawn tables; the connection then holds its table."""
-    sql = sql_file(table)
+    """Run SQL files over drawn tables, one after the other; the connection then holds their tables."""
     drawn = dict(given)
     connection = duckdb.connect()
-    for name in sorted(sql.reads):
+    for name in sorted({name for table in tables for name in sql_file(table).reads} - set(tables)):
         if name.startswith("reference.") and name not in drawn:
             warehouse.build_reference(connection, CONTRACTS[name])
         else:
             draw(connection, name, drawn.pop(name, ""))
-    assert not drawn, f"{table} does not read {', '.join(drawn)}"
-    draw(connection, table)
-    warehouse.insert(connection, sql, table, PARAMETERS | dict(settings or {}))
+    assert not drawn, f"{tables} do not read {', '.join(drawn)}"
+    for table in tables:
+        draw(connection, table)
+        warehouse.insert(connection, sql_file(table), table, PARAMETERS | dict(settings or {}))
     return connection
 
 
 @pytest.fixture
 def check_sql() -> Callable[..., None]:
-    """Build one table from given rows and compare the drawn columns with the expected rows.
+    """Build tables from given rows and compare the drawn columns of the last one with the expected rows.
 
     Reference tables that are not drawn are the project's own.
     """
 
-    def check(table: str, *, given: dict[str, str], then: str, settings: dict[str, Any] | None = None) -> None:
-        connection = select(table, given, settings)
+    def check(*tables: str, given: dict[str, str], then: str, settings: dict[str, Any] | None = None) -> None:
+        connection = select(*tables, given=given, settings=settings)
+        table = tables[-1]
         columns = [cell.strip() for cell in then.strip().splitlines()[0].split("|")]
         actual = connection.sql(f"select {', '.join(columns)} from {table}").pl()
         types = ", ".join(f"{column} {types_of(table)[column]}" for column in columns)

@@ -102,7 +102,7 @@ factored as (
                 and not list_contains(known.routes, 'any')
                 and not list_contains(known.routes, item.route)
                 then 'no_factor_for_route'
-            when fitted.bands is null then 'unit_does_not_fit'
+            when fitted.bands is null and item.dose_unit is not null then 'unit_does_not_fit'
         end as set_reason
     from item
     left join known on item.ingredient = known.ingredient
@@ -186,7 +186,7 @@ banded as (
             list_filter(
                 bands,
                 lambda band: total_amount
-                > days * (band.above_mg_per_day * 1000000)::hugeint * 1000000000000::hugeint
+                > days * round(band.above_mg_per_day::double * 1e6)::hugeint * 1000000000000::hugeint
             )[-1],
             bands[1]
         )['factor'] as factor
@@ -200,7 +200,7 @@ fitting_number as (
     select
         *,
         unknown_reason is null and total_amount::double / 1e18 * factor < 1e9 as is_known,
-        (factor * 1000000000)::hugeint as nano_factor,
+        round(factor::double * 1e9)::hugeint as nano_factor,
         days * 1000000000000000000000::hugeint as one_micro_mme,
         days * 1000000000000::hugeint as one_micro_unit
     from banded

@@ -51,7 +51,7 @@ def category(
     """The categories of one characteristic for patient 1."""
     connection = select(
         TABLE,
-        {
+        given={
             "episode.cohort": cohort(f"1 | north | {has_opioid} | true | true"),
             "clean.patient": patient,
             "trajectory.dose_period": period,

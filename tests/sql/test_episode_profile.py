@@ -106,7 +106,7 @@ def test_a_change_of_exactly_a_threshold_reaches_it():
     """5.1 - 5.4 is a hair below -0.3 in binary, 4.1 - 3.1 a hair below 1, and 27.04 / 20.8 a hair below 1.3."""
     connection = select(
         TABLE,
-        {
+        given={
             "episode.episode": episode(),
             "episode.window_pain": drawn(
                 "window_name | mean_nrs\n-\nB1 | 5.4\nB0 | 5.4\nE | 3.1\nR | 5.1\nR2 | 4.1", episode_id="a"

@@ -34,7 +34,7 @@ GIVEN = {
 
 
 def test_a_month_counts_those_observed_to_its_end_and_its_dose_is_over_all_its_days():
-    built = select("report.episode_trajectory", GIVEN).sql(
+    built = select("report.episode_trajectory", given=GIVEN).sql(
         "select month_number, observed_patients, median_mme, scored_patients, mean_nrs "
         "from report.episode_trajectory where month_number between -1 and 1 order by month_number"
     )
@@ -47,7 +47,7 @@ def test_a_month_counts_those_observed_to_its_end_and_its_dose_is_over_all_its_d
 
 def test_a_year_on_either_side_is_there_and_no_more():
     followed = GIVEN | {"episode.episode": GIVEN["episode.episode"].replace("2021-03-31", "2029-01-01")}
-    built = select("report.episode_trajectory", followed).sql(
+    built = select("report.episode_trajectory", given=followed).sql(
         "select min(month_number), max(month_number), count(*) from report.episode_trajectory"
     )
     assert built.fetchall() == [(-12, 11, 24)]

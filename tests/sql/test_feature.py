@@ -90,7 +90,9 @@ def new_codes(drawing: str, **same: object) -> float:
     header = [name.strip() for name in drawing.splitlines()[0].split("|")]
     diagnosis = {"patient_index": 1, "code_system": "ICD10CM", "code": "M545"} | same
     undrawn = {name: value for name, value in diagnosis.items() if name not in header}
-    connection = select(TABLE, {"episode.episode_profile": profile(), "clean.diagnosis": drawn(drawing, **undrawn)})
+    connection = select(
+        TABLE, given={"episode.episode_profile": profile(), "clean.diagnosis": drawn(drawing, **undrawn)}
+    )
     [[count]] = connection.sql(f"select new_code_count from {TABLE}").fetchall()
     return count
 

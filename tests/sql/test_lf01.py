@@ -129,7 +129,7 @@ def test_the_thresholds_are_settings(check_sql):
 def test_the_evidence_is_every_value_with_its_threshold_and_margin():
     connection = select(
         TABLE,
-        {
+        given={
             "episode.episode_profile": profile(
                 "adjusted_change_nrs\n-\n1.5", change_se_nrs=0.5, proximal_change_nrs=0.2, response_to_distal_ratio=1.4
             )
@@ -149,7 +149,7 @@ def test_the_evidence_is_every_value_with_its_threshold_and_margin():
 
 def test_evidence_that_is_missing_is_unknown_and_not_left_out():
     connection = select(
-        TABLE, {"episode.episode_profile": "episode_id | not_classifiable_reason\n-\na | follow_up_too_short"}
+        TABLE, given={"episode.episode_profile": "episode_id | not_classifiable_reason\n-\na | follow_up_too_short"}
     )
     rows = connection.sql(
         f"select value, margin from (select unnest(evidence, recursive := true) from {TABLE})"

@@ -127,7 +127,9 @@ def test_an_excluded_episode_has_no_vote_and_every_other_one_has_one(check_sql):
 
 
 def test_the_evidence_has_the_limit_that_decided():
-    connection = select(TABLE, {"episode.episode_profile": profile("proximal_nrs | early_change_nrs\n-\n2 | -0.8")})
+    connection = select(
+        TABLE, given={"episode.episode_profile": profile("proximal_nrs | early_change_nrs\n-\n2 | -0.8")}
+    )
     rows = connection.sql(
         f"select name, value, threshold, round(margin, 9) "
         f"from (select unnest(evidence, recursive := true) from {TABLE})"

@@ -159,7 +159,7 @@ def test_every_dechallenge_has_one_vote(check_sql):
 def test_the_evidence_is_the_cut_and_the_change_beyond_the_untapered():
     connection = select(
         TABLE,
-        {
+        given={
             "episode.dechallenge": tapered(
                 "episode_id | is_taper | cut_share | change_nrs\n-\na | true | 0.4 | -2\nb | false | 0.1 | -0.5"
             )

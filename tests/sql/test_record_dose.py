@@ -11,7 +11,7 @@ import pytest
 from pipelines import warehouse
 from tests.conftest import PARAMETERS, draw, select, sql_file
 
-TABLE = "trajectory.record_dose"
+AMOUNT, TABLE = "trajectory.record_amount", "trajectory.record_dose"
 
 PRODUCTS = """
     drug_text    | ingredient    | strength | strength_unit | route       | form     | release  | reason
@@ -45,7 +45,7 @@ def check(check_sql):
     def check(then, prescription="", administration="", coverage="", settings=None):
         given = {"trajectory.drug_product": PRODUCTS, "clean.source_coverage": coverage}
         given |= {"clean.prescription": prescription, "clean.administration": administration}
-        check_sql(TABLE, given=given, then=then, settings=settings)
+        check_sql(AMOUNT, TABLE, given=given, then=then, settings=settings)
 
     return check
 
@@ -94,8 +94,9 @@ def test_strength_counts_in_whatever_unit_it_comes(check):
 def test_a_third_of_a_milligram_per_millilitre_loses_nothing():
     third = 10 / 15
     connection = select(
+        AMOUNT,
         TABLE,
-        {
+        given={
             "trajectory.drug_product": PRODUCTS,
             "clean.prescription": f"""
                 prescription_id | record_kind | drug_text | strength | strength_unit | route_text | start_date | quantity | days_supply
@@ -200,7 +201,7 @@ def test_what_a_dispensing_lacks_is_a_reason_and_never_a_guess(check):
             record_id     | end_date   | dose_micro_mme | is_in_timeline | reason
             --------------+------------+----------------+----------------+------------------
             no_quantity   | 2024-01-30 |                | true           | no_quantity
-            zero_quantity | 2024-01-30 |                | true           | no_quantity
+            zero_quantity | 2024-01-30 |                | true           | zero_quantity
             no_strength   | 2024-01-30 |                | true           | no_strength
             several       | 2024-01-30 |                | true           | several_strengths
             no_unit       | 2024-01-30 |                | true           | no_strength_unit
@@ -233,7 +234,7 @@ def test_without_a_days_supply_only_the_first_day_is_known_to_be_covered_and_its
             record_id | start_date | end_date   | days_supply | dose_micro_mme | is_in_timeline | reason
             ----------+------------+------------+-------------+----------------+----------------+-------------------------
             missing   | 2024-01-01 | 2024-01-01 |             |                | true           | no_days_supply
-            zero      | 2024-01-01 | 2024-01-01 |             |                | true           | no_days_supply
+            zero      | 2024-01-01 | 2024-01-01 |             |                | true           | days_supply_not_positive
             patches   | 2024-01-01 | 2024-01-01 |             |                | true           | no_days_supply
             ten_years | 2024-01-01 | 2034-01-07 | 3660        | 7500000        | true           |
             longer    | 2024-01-01 | 2024-01-01 |             |                | true           | days_supply_out_of_range
@@ -260,9 +261,9 @@ def test_what_the_set_cannot_convert_is_unknown_and_still_covers_its_days(check)
             record_id     | end_date   | dose_micro_mme | is_in_timeline | reason
             --------------+------------+----------------+----------------+-------------------------
             left_out      | 2024-01-28 |                | true           | not_converted
-            left_out_bare | 2024-01-28 |                | true           | not_converted
+            left_out_bare | 2024-01-28 |                | true           | oud_medication_not_counted
             not_in_set    | 2024-01-30 |                | true           | no_factor_for_ingredient
-            epidural      | 2024-01-30 |                | true           | no_factor_for_route
+            epidural      | 2024-01-30 |                | true           | neuraxial_not_counted
             rectal        | 2024-01-30 |                | true           | no_factor_for_route
         """,
     )
@@ -286,6 +287,7 @@ def test_only_the_factors_of_the_named_set_count_and_the_row_that_says_most_wins
     sets = [("mine", "15000000", ""), ("theirs", "500000000", ""), ("none", "", "no_factor_for_ingredient")]
     for factor_set, dose, reason in sets:
         check_sql(
+            AMOUNT,
             TABLE,
             given={
                 "clean.prescription": prescription,
@@ -317,6 +319,7 @@ def test_only_the_factors_of_the_named_set_count_and_the_row_that_says_most_wins
 )
 def test_the_factors_are_those_of_the_cdc_guideline_of_2022(check_sql, ingredient, mg, mme):
     check_sql(
+        AMOUNT,
         TABLE,
         given={
             "clean.prescription": """
@@ -500,7 +503,7 @@ def test_what_an_administration_lacks_is_a_reason_on_its_days(check):
             piece_of_a_mix  | 2024-01-01 | 2024-01-01 |                | true           | unit_does_not_fit
             rate_by_mouth   | 2024-01-01 | 2024-01-01 |                | true           | unit_does_not_fit
             into_a_vein     | 2024-01-01 | 2024-01-03 |                | true           | no_factor_for_route
-            epidural        | 2024-01-01 | 2024-01-01 |                | true           | no_factor_for_route
+            epidural        | 2024-01-01 | 2024-01-01 |                | true           | neuraxial_not_counted
         """,
     )
 
@@ -534,6 +537,7 @@ ORDERS = """
     backwards       | order       | ward    | oxycodone 5 | 2024-01-03 | 2024-01-01 |          |
     ward_supply     | order       | ward    | oxycodone 5 | 2024-01-01 |            | 60       | 30
     clinic          | order       | clinic  | oxycodone 5 | 2024-01-01 | 2024-01-05 |          |
+    clinic_open     | order       | clinic  | oxycodone 5 | 2024-01-01 |            | 60       |
     clinic_supply   | order       | clinic  | oxycodone 5 | 2024-01-01 |            | 60       | 30
     clinic_unread   | order       | clinic  | two numbers | 2024-01-01 |            | 60       | 30
     retail          | order       | retail  | oxycodone 5 | 2024-01-01 |            | 60       | 30
@@ -541,7 +545,7 @@ ORDERS = """
 """
 
 
-def test_an_order_is_exposure_only_where_nothing_better_is_delivered_and_its_supply_is_known(check):
+def test_an_order_is_exposure_only_where_nothing_better_is_delivered_and_its_days_are_known(check):
     check(
         prescription=ORDERS,
         coverage="""
@@ -558,11 +562,306 @@ def test_an_order_is_exposure_only_where_nothing_better_is_delivered_and_its_sup
             ward          | order       | 2024-01-05 |                | false          | order_not_exposure
             backwards     | order       | 2024-01-03 |                | false          | order_not_exposure
             ward_supply   | order       | 2024-01-30 | 15000000       | false          | order_not_exposure
-            clinic        | order       | 2024-01-05 |                | false          | order_without_days_supply
+            clinic        | order       | 2024-01-05 |                | true           | no_quantity
+            clinic_open   | order       | 2024-01-01 |                | false          | order_without_days_supply
             clinic_supply | order       | 2024-01-30 | 15000000       | true           |
             clinic_unread | order       | 2024-01-30 |                | true           | several_strengths
             retail        | order       | 2024-01-30 | 15000000       | false          | order_not_exposure
             filled        | dispensing  | 2024-01-31 | 15000000       | true           |
+        """,
+    )
+
+
+# Orders: single dose x doses a day
+
+
+def test_an_ordered_dose_counts_by_its_higher_end_with_both_ends_beside_it(check):
+    check(
+        prescription="""
+            prescription_id | record_kind | drug_text    | start_date | end_date   | dose_low | dose_high | dose_unit | doses_per_day | is_as_needed
+            ----------------+-------------+--------------+------------+------------+----------+-----------+-----------+---------------+-------------
+            fixed           | order       | oxycodone 5  | 2024-01-01 | 2024-01-05 | 10       | 10        | mg        | 4             | false
+            range           | order       | oxycodone 5  | 2024-01-01 | 2024-01-05 | 5        | 10        | mg        | 4             | false
+            in_tablets      | order       | oxycodone 5  | 2024-01-01 | 2024-01-05 | 1        | 2         | TAB       | 4             | false
+            in_ml           | order       | morphine mix | 2024-01-01 | 2024-01-05 | 5        | 5         | mL        | 2             | false
+            as_needed       | order       | oxycodone 5  | 2024-01-01 | 2024-01-05 | 5        | 10        | mg        | 4             | true
+            one_number      | order       | oxycodone 5  | 2024-01-01 | 2024-01-05 |          | 10        | mg        | 4             | false
+            no_frequency    | order       | oxycodone 5  | 2024-01-01 | 2024-01-05 | 10       | 10        | mg        |               | false
+            no_unit         | order       | oxycodone 5  | 2024-01-01 | 2024-01-05 | 10       | 10        |           | 4             | false
+            odd_unit        | order       | oxycodone 5  | 2024-01-01 | 2024-01-05 | 10       | 10        | dose      | 4             | false
+            patch           | order       | patch 25     | 2024-01-01 | 2024-01-06 | 1        | 1         | PTCH      | 0.3333333333  | false
+            backwards       | order       | oxycodone 5  | 2024-01-05 | 2024-01-01 | 10       | 10        | mg        | 4             | false
+        """,
+        then="""
+            record_id    | end_date   | low_dose_micro_mme | dose_micro_mme | high_dose_micro_mme | reason
+            -------------+------------+--------------------+----------------+---------------------+------------------
+            fixed        | 2024-01-05 | 60000000           | 60000000       | 60000000            |
+            range        | 2024-01-05 | 30000000           | 60000000       | 60000000            |
+            in_tablets   | 2024-01-05 | 30000000           | 60000000       | 60000000            |
+            in_ml        | 2024-01-05 | 20000000           | 20000000       | 20000000            |
+            as_needed    | 2024-01-05 | 0                  | 60000000       | 60000000            |
+            one_number   | 2024-01-05 | 60000000           | 60000000       | 60000000            |
+            no_frequency | 2024-01-05 |                    |                |                     | no_dose_frequency
+            no_unit      | 2024-01-05 |                    |                |                     | no_amount_unit
+            odd_unit     | 2024-01-05 |                    |                |                     | unknown_unit
+            patch        | 2024-01-06 | 60000000           | 60000000       | 60000000            |
+            backwards    | 2024-01-05 |                    |                |                     | end_before_start
+        """,
+    )
+
+
+def test_a_quantity_that_was_dispensed_wins_over_what_was_ordered_and_keeps_its_bounds(check):
+    check(
+        prescription="""
+            prescription_id | record_kind | drug_text   | start_date | quantity | days_supply | dose_low | dose_high | dose_unit | doses_per_day | is_as_needed
+            ----------------+-------------+-------------+------------+----------+-------------+----------+-----------+-----------+---------------+-------------
+            a               | dispensing  | oxycodone 5 | 2024-01-01 | 60       | 30          | 1        | 2         | tab       | 4             | false
+            b               | dispensing  | oxycodone 5 | 2024-01-01 | 60       | 30          | 1        | 2         | tab       | 4             | true
+        """,
+        then="""
+            record_id | low_dose_micro_mme | dose_micro_mme | high_dose_micro_mme
+            ----------+--------------------+----------------+--------------------
+            a         | 30000000           | 15000000       | 60000000
+            b         | 0                  | 15000000       | 60000000
+        """,
+    )
+
+
+def test_a_dose_that_its_source_could_not_read_keeps_the_reason_of_the_source(check):
+    check(
+        prescription="""
+            prescription_id | record_kind | drug_text   | start_date | end_date   | dose_unknown_reason | doses_per_day
+            ----------------+-------------+-------------+------------+------------+---------------------+--------------
+            a               | order       | oxycodone 5 | 2024-01-01 | 2024-01-05 | ordered_as_infusion | 1
+        """,
+        then="""
+            record_id | dose_micro_mme | reason
+            ----------+----------------+--------------------
+            a         |                | ordered_as_infusion
+        """,
+    )
+
+
+# Numbers that cannot be
+
+
+def test_what_a_number_cannot_be_is_a_reason_and_never_its_absolute_value(check):
+    check(
+        prescription="""
+            prescription_id   | record_kind | drug_text   | route_text | strength | strength_unit | start_date | end_date   | quantity      | days_supply
+            ------------------+-------------+-------------+------------+----------+---------------+------------+------------+---------------+------------
+            reversal          | dispensing  | oxycodone 5 |            |          |               | 2024-01-01 |            | -60           | 30
+            negative_days     | dispensing  | oxycodone 5 |            |          |               | 2024-01-01 |            | 60            | -30
+            negative_strength | dispensing  | oxycodone 5 |            | -5       | mg            | 2024-01-01 |            | 60            | 30
+            patch_in_mg       | dispensing  | patch 25    |            | 25       | mg            | 2024-01-01 |            | 10            | 30
+            tablet_per_hour   | dispensing  | oxycodone   | po         | 5        | mcg/hr        | 2024-01-01 |            | 60            | 30
+            billion           | dispensing  | oxycodone   | po         | 100000   | mg            | 2024-01-01 |            | 1000000       | 1
+            beyond_numbers    | dispensing  | oxycodone   | po         | 1e300    | mg            | 2024-01-01 |            | 1e300         | 1
+            days_from_end     | dispensing  | oxycodone 5 |            |          |               | 2024-01-01 | 2024-01-30 | 60            |
+        """,
+        then="""
+            record_id         | end_date   | dose_micro_mme | reason
+            ------------------+------------+----------------+--------------------------
+            reversal          | 2024-01-30 |                | negative_quantity
+            negative_days     | 2024-01-01 |                | days_supply_not_positive
+            negative_strength | 2024-01-30 |                | negative_strength
+            patch_in_mg       | 2024-01-30 |                | strength_contradicts_text
+            tablet_per_hour   | 2024-01-30 |                | unit_does_not_fit
+            billion           | 2024-01-01 |                | dose_out_of_range
+            beyond_numbers    | 2024-01-01 |                | dose_out_of_range
+            days_from_end     | 2024-01-30 | 15000000       |
+        """,
+    )
+
+
+# Policies
+
+
+def test_a_missing_days_supply_is_imputed_only_where_the_study_says_so(check):
+    prescription = """
+        prescription_id | record_kind | drug_text   | start_date | quantity | days_supply
+        ----------------+-------------+-------------+------------+----------+------------
+        missing         | dispensing  | oxycodone 5 | 2024-01-01 | 60       |
+        zero            | dispensing  | oxycodone 5 | 2024-01-01 | 60       | 0
+    """
+    check(
+        prescription=prescription,
+        settings={"missing_days_supply": "imputed", "imputed_supply_days": 30},
+        then="""
+            record_id | end_date   | dose_micro_mme | reason
+            ----------+------------+----------------+-------------------------
+            missing   | 2024-01-30 | 15000000       |
+            zero      | 2024-01-01 |                | days_supply_not_positive
+        """,
+    )
+
+
+SPECIAL = """
+    prescription_id | record_kind | drug_text          | is_oud_treatment | start_date | quantity | days_supply
+    ----------------+-------------+--------------------+------------------+------------+----------+------------
+    patch           | dispensing  | bup patch          |                  | 2024-01-01 | 4        | 28
+    film            | dispensing  | bup film           |                  | 2024-01-01 | 60       | 30
+    belbuca         | dispensing  | belbuca film       |                  | 2024-01-01 | 60       | 30
+    clinic          | dispensing  | methadone          | true             | 2024-01-01 | 30       | 30
+    pain            | dispensing  | methadone          |                  | 2024-01-01 | 30       | 30
+    cough           | dispensing  | codeine guaifenesin |                 | 2024-01-01 | 300      | 30
+    vein            | dispensing  | morphine iv        |                  | 2024-01-01 | 30       | 30
+    spine           | dispensing  | epidural           |                  | 2024-01-01 | 30       | 30
+"""
+SPECIAL_PRODUCTS = """
+    drug_text           | ingredient    | strength | strength_unit | route       | form
+    --------------------+---------------+----------+---------------+-------------+---------
+    bup patch           | buprenorphine | 10       | MCG/HR        | transdermal | patch
+    bup film            | buprenorphine | 8        | MG            | sublingual  | film
+    belbuca film        | buprenorphine | 0.15     | MG            | buccal      | film
+    methadone           | methadone     | 10       | MG            | oral        | tablet
+    codeine guaifenesin | codeine       | 2        | MG/ML         | oral        | solution
+    morphine iv         | morphine      | 10       | MG/ML         | parenteral  |
+    epidural            | morphine      | 1        | MG/ML         | epidural    |
+"""
+COUNTED = {
+    "patch": "22000000 | true | ",
+    "film": "620800000 | true | ",
+    "belbuca": "11700000 | true | ",
+    "clinic": "47000000 | true | ",
+    "pain": "47000000 | true | ",
+    "cough": "3000000 | true | ",
+    "vein": " | true | no_factor_for_route",
+    "spine": " | true | neuraxial_not_counted",
+}
+
+
+@pytest.mark.parametrize(
+    ("policy", "changed"),
+    [
+        ({"oud_medication": "with"}, {}),
+        (
+            {},
+            {"film": " | true | oud_medication_not_counted", "clinic": " | true | oud_medication_not_counted"},
+        ),
+        (
+            {"oud_medication": "without"},
+            {"film": " | false | oud_medication_excluded", "clinic": " | false | oud_medication_excluded"},
+        ),
+        (
+            {"oud_medication": "with", "buprenorphine": "without"},
+            dict.fromkeys(["patch", "film", "belbuca"], " | false | buprenorphine_excluded"),
+        ),
+        (
+            {"oud_medication": "with", "buprenorphine": "lower_bound"},
+            dict.fromkeys(["patch", "film", "belbuca"], " | true | buprenorphine_not_counted"),
+        ),
+        ({"oud_medication": "with", "antitussive": "without"}, {"cough": " | false | antitussive_excluded"}),
+        ({"oud_medication": "with", "antitussive": "lower_bound"}, {"cough": " | true | antitussive_not_counted"}),
+        ({"oud_medication": "with", "parenteral": "without"}, {"vein": " | false | parenteral_excluded"}),
+        ({"oud_medication": "with", "neuraxial": "without"}, {"spine": " | false | neuraxial_excluded"}),
+        ({"oud_medication": "with", "parenteral_factor_set": "uptodate_parenteral"}, {"vein": "30000000 | true | "}),
+        (
+            {"oud_medication": "with", "parenteral_factor_set": "anzca_2021", "parenteral": "lower_bound"},
+            {"vein": " | true | parenteral_not_counted"},
+        ),
+    ],
+)
+def test_each_policy_moves_its_own_products_and_no_other(check_sql, policy, changed):
+    given = {"trajectory.drug_product": SPECIAL_PRODUCTS, "clean.prescription": SPECIAL}
+    rows = "\n".join(f"{record} | {told}" for record, told in (COUNTED | changed).items())
+    check_sql(
+        AMOUNT,
+        TABLE,
+        given=given,
+        settings={"factor_set": "nih_heal_2025"} | policy,
+        then=f"record_id | dose_micro_mme | is_in_timeline | reason\n-\n{rows}".replace("| \n", "|\n"),
+    )
+
+
+def test_a_row_names_the_set_its_factor_is_from(check_sql):
+    check_sql(
+        AMOUNT,
+        TABLE,
+        given={"trajectory.drug_product": SPECIAL_PRODUCTS, "clean.prescription": SPECIAL},
+        settings={"factor_set": "cdc_2022", "parenteral_factor_set": "uptodate_parenteral"},
+        then="""
+            record_id | factor_set          | factor
+            ----------+---------------------+-------
+            patch     | cdc_2022            |
+            film      | cdc_2022            |
+            belbuca   | cdc_2022            |
+            clinic    | cdc_2022            | 4.7
+            pain      | cdc_2022            | 4.7
+            cough     | cdc_2022            | 0.15
+            vein      | uptodate_parenteral | 3
+            spine     | cdc_2022            |
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mg", "mme"),
+    [(0.5, 2), (1, 4), (20, 80), (20.5, 164), (21, 168), (40, 320), (40.5, 405), (60, 600), (60.5, 726), (100, 1200)],
+)
+def test_the_factor_of_methadone_is_that_of_its_band_and_no_dose_falls_between_bands(check_sql, mg, mme):
+    check_sql(
+        AMOUNT,
+        TABLE,
+        given={
+            "clean.prescription": """
+                prescription_id | record_kind | drug_text | start_date | quantity | days_supply
+                ----------------+-------------+-----------+------------+----------+------------
+                a               | dispensing  | tablet    | 2024-01-01 | 30       | 30
+            """,
+            "trajectory.drug_product": f"""
+                drug_text | ingredient | strength | strength_unit | route | form
+                ----------+------------+----------+---------------+-------+-------
+                tablet    | methadone  | {mg}     | MG            | oral  | tablet
+            """,
+        },
+        settings={"factor_set": "cms_2018_tiered"},
+        then=f"""
+            dose_micro_mme          | tiered_micro_mg
+            ------------------------+----------------
+            {round(mme * 1_000_000)} | {round(mg * 1_000_000)}
+        """,
+    )
+
+
+# Codes
+
+
+def test_the_product_of_a_code_stands_in_where_the_text_does_not_say_all(check_sql):
+    check_sql(
+        AMOUNT,
+        TABLE,
+        given={
+            "clean.prescription": """
+                prescription_id | record_kind | drug_text   | ndc | start_date | quantity | days_supply
+                ----------------+-------------+-------------+-----+------------+----------+------------
+                text_says_all   | dispensing  | oxycodone 5 | 1   | 2024-01-01 | 60       | 30
+                text_says_less  | dispensing  | oxycodone   | 1   | 2024-01-01 | 60       | 30
+                text_unread     | dispensing  | no idea     | 1   | 2024-01-01 | 60       | 30
+                code_unread     | dispensing  | oxycodone   | 2   | 2024-01-01 | 60       | 30
+            """,
+            "trajectory.drug_code": """
+                ndc | ndc11       | drug_text   | reason
+                ----+-------------+-------------+-----------------
+                1   | 00000000001 | morphine 15 |
+                2   | 00000000002 |             | ndc_not_in_table
+            """,
+            "trajectory.drug_product": """
+                drug_text   | ingredient | strength | strength_unit | route | reason
+                ------------+------------+----------+---------------+-------+---------------
+                oxycodone 5 | oxycodone  | 5        | MG            | oral  |
+                oxycodone   | oxycodone  |          |               | oral  | no_strength
+                no idea     |            |          |               |       | no_opioid_name
+                morphine 15 | morphine   | 15       | MG            | oral  |
+            """,
+        },
+        then="""
+            record_id      | ingredient | dose_micro_mme | reason
+            ---------------+------------+----------------+------------
+            text_says_all  | oxycodone  | 15000000       |
+            text_says_less | morphine   | 30000000       |
+            text_unread    | morphine   | 30000000       |
+            code_unread    | oxycodone  |                | no_strength
         """,
     )
 
@@ -572,8 +871,9 @@ def test_an_order_is_exposure_only_where_nothing_better_is_delivered_and_its_sup
 
 def test_every_prescription_and_administration_has_exactly_one_row():
     connection = select(
+        AMOUNT,
         TABLE,
-        {
+        given={
             "trajectory.drug_product": PRODUCTS,
             "clean.prescription": ORDERS,
             "clean.administration": """
@@ -611,12 +911,11 @@ def test_the_dose_is_the_exact_fraction_rounded_half_up_to_a_millionth():
     assert half_up(Fraction("0.15") * 30 * 1_000_000 / 64) == 70_313 in expected
 
     connection = duckdb.connect()
-    sql = sql_file(TABLE)
-    for table in sql.reads:
+    for table in sql_file(AMOUNT).reads | sql_file(TABLE).reads:
         draw(connection, table)
     connection.execute(
         "insert into reference.mme_factor by name "
-        "select unnest(?) as ingredient, unnest(?)::decimal(18, 9) as factor, "
+        "select unnest(?) as ingredient, unnest(?)::decimal(18, 9) as factor, 0 as above_mg_per_day, "
         "'cdc_2022' as factor_set, 'oral' as route, 'any' as form, 'MG' as dose_unit",
         [list(factors), list(factors.values())],
     )
@@ -637,8 +936,9 @@ def test_the_dose_is_the_exact_fraction_rounded_half_up_to_a_millionth():
         "insert into trajectory.drug_product by name "
         "select distinct drug_text, drug_text as ingredient, 'oral' as route from grid"
     )
-    draw(connection, TABLE)
-    warehouse.insert(connection, sql, TABLE, PARAMETERS)
+    for table in (AMOUNT, TABLE):
+        draw(connection, table)
+        warehouse.insert(connection, sql_file(table), table, PARAMETERS)
     rows = connection.sql(f"select dose_micro_mme, end_date from {TABLE} order by record_id::integer").fetchall()
     assert [dose for dose, _ in rows] == expected
     assert [end for _, end in rows] == [date(2024, 1, 1) + timedelta(supply - 1) for *_, supply in grid]

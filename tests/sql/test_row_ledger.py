@@ -11,7 +11,7 @@ TABLE = "report.row_ledger"
 
 def unbalanced(given: dict[str, str]) -> list[tuple[str, ...]]:
     """What the ledger's own check reports."""
-    connection = select(TABLE, given)
+    connection = select(TABLE, given=given)
     [check] = [e for e in contracts.all_contracts()[TABLE].expectations if e.type == "unexpected_rows_expectation"]
     return connection.sql(check.model_dump()["unexpected_rows_query"].format(batch=TABLE)).fetchall()
 
