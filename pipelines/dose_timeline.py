@@ -47,7 +47,7 @@ def dose_period(record: pl.DataFrame, bands: pl.DataFrame | None = None) -> pl.D
         raise ValueError(f"record: {negative} rows have a negative dose_micro_mme. Quarantine them first.")
     columns = [record[name].to_physical().to_numpy() for name in _SPAN]
     columns.append(record["dose_micro_mme"].fill_null(_UNKNOWN).to_numpy())
-    is_tiered = bands is not None and record["tiered_micro_mg"].count() > 0
+    is_tiered = bands is not None and not bands.is_empty() and record["tiered_micro_mg"].count() > 0
     if is_tiered:
         columns.append(record["tiered_micro_mg"].fill_null(_UNKNOWN).to_numpy())
 

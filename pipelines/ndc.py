@@ -44,7 +44,7 @@ def read(ndc: pl.DataFrame) -> pl.DataFrame:
     read = codes.with_columns(ndc11=pl.when(~ndc11.str.starts_with(_NO_LABELER)).then(ndc11))
     is_ambiguous = text.str.contains("^[0-9]{10}$")
     reason = pl.when(is_ambiguous).then(pl.lit("ambiguous_ndc")).otherwise(pl.lit("not_an_ndc"))
-    return read.with_columns(reason=pl.when(pl.col("ndc11").is_null()).then(reason)).select(SCHEMA)
+    return read.with_columns(reason=pl.when(pl.col("ndc11").is_null()).then(reason)).select(*SCHEMA)
 
 
 def load(path: Path) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipelines import dose_timeline, ndc, products
+from pipelines import dose_timeline, ndc, overlap, products
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
@@ -38,10 +38,35 @@ def build_drug_product(connection: Connection, study: Study) -> pl.DataFrame:
 
 def build_dose_period(connection: Connection, study: Study) -> pl.DataFrame:
     """Runs of equal dose; grain: one row per patient and run of days."""
+    return dose_timeline.dose_period(supplied(connection, study), bands(connection, study.factor_set))
+
+
+def supplied(connection: Connection, study: Study) -> pl.DataFrame:
+    """Records of the timeline on the days that the overlap policy gives them; grain: one row per record."""
     records = connection.sql(
-        "select patient_index, start_date, end_date, dose_micro_mme from trajectory.record_dose where is_in_timeline"
+        """
+        select
+            patient_index, start_date, end_date, dose_micro_mme, tiered_micro_mg, days_supply,
+            dense_rank() over (order by ingredient)::integer as ingredient_number,
+            dense_rank() over (order by ingredient, form, release, dose_unit, unit_strength)::integer as drug_number
+        from trajectory.record_dose
+        where is_in_timeline
+        """
     )
-    return dose_timeline.dose_period(records.pl())
+    return overlap.overlapped(records.pl(), study.dose_policy.overlap, study.settings.carry_forward_cap_days)
+
+
+def bands(connection: Connection, factor_set: str) -> pl.DataFrame:
+    """Bands of the factor that depends on the dose; grain: one row per band, none where the set has one factor."""
+    return connection.sql(
+        """
+        select distinct above_mg_per_day, factor
+        from reference.mme_factor
+        where factor_set = ?
+        qualify count(*) over (partition by ingredient, route, form, dose_unit) > 1
+        """,
+        params=[factor_set],
+    ).pl()
 
 
 def build_therapy_run(connection: Connection, study: Study) -> pl.DataFrame:

@@ -163,10 +163,11 @@ read as (
 described as (
     select
         read.* exclude (product),
-        read.product.ingredient as ingredient,
-        read.product.form as form,
-        read.product.release as release,
+        read.product.ingredient,
+        read.product.form,
+        read.product.release,
         read.product.reason as text_reason,
+        read.product.drug_text as product_text,
         read.product.measure as text_measure,
         read.product.measured_strength as text_strength,
         product_use.product_use,
@@ -220,7 +221,10 @@ item_strength as (
         case
             when ingredient is null then coalesce(text_reason, 'text_not_read')
             when route_text is not null and route is null then 'unknown_route'
-            when strength is not null and strength_unit_text is not null and delivered_measure is null
+            when
+                strength is not null
+                and strength_unit_text is not null
+                and delivered_measure is null
                 then 'unknown_unit'
             when delivered_strength is not null and delivered_measure <> text_measure
                 then 'strength_contradicts_text'
@@ -247,7 +251,8 @@ item_strength as (
 
 identified as (
     select
-        record.*,
+        record.* exclude (drug_text),
+        coalesce(item.product_text, record.drug_text) as drug_text,
         item.ingredient,
         item.form,
         item.route,
@@ -300,7 +305,8 @@ based as (
 supplied as (
     select
         *,
-        case when amount_basis = 'dispensed' then dose_unit else amount_dose_unit end as counted_unit,
+        case when amount_basis = 'dispensed' then dose_unit else amount_dose_unit end
+            as counted_unit,
         case
             when amount_basis = 'dispensed' then unit_strength else amount_strength
         end as counted_strength,
@@ -347,7 +353,10 @@ judged as (
     select
         *,
         case
-            when item_reason in ('several_opioids', 'no_opioid_name', 'text_not_read', 'unknown_route')
+            when
+                item_reason in (
+                    'several_opioids', 'no_opioid_name', 'text_not_read', 'unknown_route'
+                )
                 then item_reason
             when is_given and quantity is null then quantity_reason
             when item_reason is not null and item_reason <> 'unknown_unit' then item_reason
@@ -383,6 +392,7 @@ record_amount as (
         record_kind,
         patient_index,
         source,
+        drug_text,
         ingredient,
         route,
         form,
@@ -414,7 +424,8 @@ record_amount as (
         end as low_total_amount,
         case
             when is_exact and ordered_high_count * ordered_strength < 1e15
-                then round(ordered_high_count * 1e6)::hugeint
+                then
+                    round(ordered_high_count * 1e6)::hugeint
                     * round(ordered_strength * 1e12)::hugeint
         end as high_total_amount
     from exact

@@ -73,7 +73,7 @@ fitted as (
         dose_unit,
         any_value(factor_set) as factor_set,
         list(
-            {'above_mg_per_day': above_mg_per_day, 'factor': factor} order by above_mg_per_day
+            { 'above_mg_per_day': above_mg_per_day, 'factor': factor } order by above_mg_per_day
         ) as bands
     from closest
     group by all
@@ -175,18 +175,22 @@ banded as (
     select
         *,
         case
-            when set_reason in ('not_converted', 'no_factor_for_ingredient')
+            when
+                set_reason in ('not_converted', 'no_factor_for_ingredient')
                 and uncounted_reason is null
                 then set_reason
             when uncounted_reason is not null then uncounted_reason
             when reason = 'unknown_route' then reason
-            else coalesce(set_reason, reason)
+            when set_reason <> 'unit_does_not_fit' then set_reason
+            else coalesce(reason, set_reason)
         end as unknown_reason,
         coalesce(
             list_filter(
                 bands,
                 lambda band: total_amount
-                > days * round(band.above_mg_per_day::double * 1e6)::hugeint * 1000000000000::hugeint
+                > days
+                * round(band.above_mg_per_day::double * 1e6)::hugeint
+                * 1000000000000::hugeint
             )[-1],
             bands[1]
         )['factor'] as factor
@@ -234,15 +238,24 @@ record_dose as (
         end as dose_micro_unit,
         case
             when is_known
-                then ((2 * total_amount * nano_factor + one_micro_mme) // (2 * one_micro_mme))::bigint
+                then
+                    (
+                        (2 * total_amount * nano_factor + one_micro_mme) // (2 * one_micro_mme)
+                    )::bigint
         end as dose_micro_mme,
         case
             when is_known
-                then ((2 * low_total_amount * nano_factor + one_micro_mme) // (2 * one_micro_mme))::bigint
+                then
+                    (
+                        (2 * low_total_amount * nano_factor + one_micro_mme) // (2 * one_micro_mme)
+                    )::bigint
         end as low_dose_micro_mme,
         case
             when is_known and high_total_amount::double / 1e18 * factor < 1e9
-                then ((2 * high_total_amount * nano_factor + one_micro_mme) // (2 * one_micro_mme))::bigint
+                then
+                    (
+                        (2 * high_total_amount * nano_factor + one_micro_mme) // (2 * one_micro_mme)
+                    )::bigint
         end as high_dose_micro_mme,
         case when is_known and len(bands) > 1 then dose_micro_unit end as tiered_micro_mg
     from fitting_number

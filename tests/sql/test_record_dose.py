@@ -731,6 +731,9 @@ COUNTED = {
 }
 
 
+BUPRENORPHINE = ("patch", "film", "belbuca")
+
+
 @pytest.mark.parametrize(
     ("policy", "changed"),
     [
@@ -741,17 +744,20 @@ COUNTED = {
         ),
         (
             {"oud_medication": "without"},
-            {"film": " | false | oud_medication_excluded", "clinic": " | false | oud_medication_excluded"},
+            {
+                "film": "620800000 | false | oud_medication_excluded",
+                "clinic": "47000000 | false | oud_medication_excluded",
+            },
         ),
         (
             {"oud_medication": "with", "buprenorphine": "without"},
-            dict.fromkeys(["patch", "film", "belbuca"], " | false | buprenorphine_excluded"),
+            {name: COUNTED[name].replace("true | ", "false | buprenorphine_excluded") for name in BUPRENORPHINE},
         ),
         (
             {"oud_medication": "with", "buprenorphine": "lower_bound"},
-            dict.fromkeys(["patch", "film", "belbuca"], " | true | buprenorphine_not_counted"),
+            dict.fromkeys(BUPRENORPHINE, " | true | buprenorphine_not_counted"),
         ),
-        ({"oud_medication": "with", "antitussive": "without"}, {"cough": " | false | antitussive_excluded"}),
+        ({"oud_medication": "with", "antitussive": "without"}, {"cough": "3000000 | false | antitussive_excluded"}),
         ({"oud_medication": "with", "antitussive": "lower_bound"}, {"cough": " | true | antitussive_not_counted"}),
         ({"oud_medication": "with", "parenteral": "without"}, {"vein": " | false | parenteral_excluded"}),
         ({"oud_medication": "with", "neuraxial": "without"}, {"spine": " | false | neuraxial_excluded"}),
@@ -890,7 +896,7 @@ def test_every_prescription_and_administration_has_exactly_one_row():
         },
     )
     rows = connection.sql(f"select count(*), count(distinct record_id) from {TABLE}").fetchall()
-    assert rows == [(10, 10)]
+    assert rows == [(11, 11)]
 
 
 def half_up(value: Fraction) -> int:
