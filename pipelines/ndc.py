@@ -33,8 +33,8 @@ def read(ndc: pl.DataFrame) -> pl.DataFrame:
     """
     codes = ndc.select(_as_text(ndc)).drop_nulls().unique().sort("ndc")
     text = pl.col("ndc").str.strip_chars()
-    parts = text.str.split_exact("-", 2).struct
-    hyphenated = parts[0].str.zfill(5) + parts[1].str.zfill(4) + parts[2].str.zfill(2)
+    labeler, product, package = (text.str.split_exact("-", 2).struct.field(f"field_{part}") for part in range(3))
+    hyphenated = labeler.str.zfill(5) + product.str.zfill(4) + package.str.zfill(2)
     ndc11 = (
         pl.when(text.str.contains(_HYPHENATED))
         .then(hyphenated)
@@ -44,7 +44,7 @@ def read(ndc: pl.DataFrame) -> pl.DataFrame:
     read = codes.with_columns(ndc11=pl.when(~ndc11.str.starts_with(_NO_LABELER)).then(ndc11))
     is_ambiguous = text.str.contains("^[0-9]{10}$")
     reason = pl.when(is_ambiguous).then(pl.lit("ambiguous_ndc")).otherwise(pl.lit("not_an_ndc"))
-    return read.with_columns(reason=pl.when(pl.col("ndc11").is_null()).then(reason)).select(SCHEMA)
+    return read.with_columns(reason=pl.when(pl.col("ndc11").is_null()).then(reason)).select(*SCHEMA)
 
 
 def load(path: Path) -> pl.DataFrame:

@@ -50,6 +50,8 @@ SPELLINGS: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"\b(0,(?=\d{1,9}\b)|\d{1,9},(?=\d\b))", lambda match: match[0].replace(",", ".")),
     # the product with VC has phenylephrine between promethazine and codeine
     (r"promethazine vc\b", "promethazine-phenylephrine"),
+    # Cheratussin DAC in the order in which it is listed; RxNorm: codeine 2, guaifenesin 20, pseudoephedrine 6 mg/mL
+    (r"cheratussin dac(?= 30-10-100\b)", "pseudoephedrine-codeine-guaifenesin"),
 ]
 SPELLINGS_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in SPELLINGS]
 
