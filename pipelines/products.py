@@ -339,7 +339,7 @@ def _routes(labelled: Sequence[Label], amount: Amount | None, is_combination: bo
         labelled = [
             label
             for label in labelled
-            if label.per_ml == (per == "ml") and abs(value / label.strength_mg - 1) <= LABEL_TOLERANCE
+            if label.per_ml == (per == "ml") and round(abs(value / label.strength_mg - 1), 6) <= LABEL_TOLERANCE
         ]
     if len({label.route for label in labelled}) > 1 and is_combination is not None:
         labelled = [label for label in labelled if label.is_combination == is_combination]
