@@ -33,8 +33,8 @@ def read(ndc: pl.DataFrame) -> pl.DataFrame:
     """
     codes = ndc.select(_as_text(ndc)).drop_nulls().unique().sort("ndc")
     text = pl.col("ndc").str.strip_chars()
-    parts = text.str.split_exact("-", 2).struct
-    hyphenated = parts[0].str.zfill(5) + parts[1].str.zfill(4) + parts[2].str.zfill(2)
+    labeler, product, package = (text.str.split_exact("-", 2).struct.field(f"field_{part}") for part in range(3))
+    hyphenated = labeler.str.zfill(5) + product.str.zfill(4) + package.str.zfill(2)
     ndc11 = (
         pl.when(text.str.contains(_HYPHENATED))
         .then(hyphenated)

@@ -50,6 +50,8 @@ SPELLINGS: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"\b(0,(?=\d{1,9}\b)|\d{1,9},(?=\d\b))", lambda match: match[0].replace(",", ".")),
     # the product with VC has phenylephrine between promethazine and codeine
     (r"promethazine vc\b", "promethazine-phenylephrine"),
+    # Cheratussin DAC in the order in which it is listed; RxNorm: codeine 2, guaifenesin 20, pseudoephedrine 6 mg/mL
+    (r"cheratussin dac(?= 30-10-100\b)", "pseudoephedrine-codeine-guaifenesin"),
 ]
 SPELLINGS_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in SPELLINGS]
 
@@ -337,7 +339,7 @@ def _routes(labelled: Sequence[Label], amount: Amount | None, is_combination: bo
         labelled = [
             label
             for label in labelled
-            if label.per_ml == (per == "ml") and abs(value / label.strength_mg - 1) <= LABEL_TOLERANCE
+            if label.per_ml == (per == "ml") and round(abs(value / label.strength_mg - 1), 6) <= LABEL_TOLERANCE
         ]
     if len({label.route for label in labelled}) > 1 and is_combination is not None:
         labelled = [label for label in labelled if label.is_combination == is_combination]

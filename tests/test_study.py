@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from pipelines import study as studies
-from pipelines.errors import StudyError
+from pipelines.errors import ExtractError, StudyError
 from pipelines.settings import Settings, described
 
 MINIMAL = {"name": "s", "title": "S", "sources": {"simulated": {"folder": "x"}}, "output": "out"}
@@ -23,6 +23,18 @@ def test_folders_start_at_the_study_file(tmp_path):
     loaded = studies.load(written(tmp_path))
     assert loaded.output == tmp_path / "out"
     assert loaded.sources["simulated"].folder == tmp_path / "x"
+
+
+def test_a_table_of_drug_codes_starts_at_the_study_file_and_is_looked_at_at_once(tmp_path):
+    table = tmp_path / "ndc.csv"
+    study = written(tmp_path, ndc_table="ndc.csv")
+    with pytest.raises(ExtractError, match="there is no such file"):
+        studies.load(study)
+    table.write_text("ndc\n")
+    with pytest.raises(ExtractError, match="has no column drug_text"):
+        studies.load(study)
+    table.write_text("ndc,drug_text\n12345-6789-01,MORPHINE 5 MG TABLET\n")
+    assert studies.load(study).ndc_table == table
 
 
 @pytest.mark.parametrize(

@@ -322,6 +322,28 @@ def test_an_opioid_is_a_whole_word_and_never_a_part_of_one(check):
     )
 
 
+def test_a_national_drug_code_of_0_is_none(check):
+    check(
+        "prescription",
+        {
+            "prescriptions": """
+                subject_id | pharmacy_id | drug     | ndc
+                -----------+-------------+----------+------------
+                1          | 21          | morphine | 00054023525
+                1          | 22          | morphine | 0
+                1          | 23          | morphine |
+            """
+        },
+        """
+            prescription_id           | ndc
+            --------------------------+------------
+            mimic_iv:drawn.csv:1      | 00054023525
+            mimic_iv:drawn.csv:2      |
+            mimic_iv:drawn.csv:3      |
+        """,
+    )
+
+
 def test_the_strength_of_the_product_joins_the_drug_text(check):
     check(
         "prescription",
