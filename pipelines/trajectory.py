@@ -43,14 +43,30 @@ def build_dose_period(connection: Connection, study: Study) -> pl.DataFrame:
 
 def supplied(connection: Connection, study: Study) -> pl.DataFrame:
     """Records of the timeline on the days that the overlap policy gives them; grain: one row per record."""
+    # Products are few: numbering them costs less than ranking all records.
     records = connection.sql(
         """
+        with product as (
+            select distinct ingredient, form, release, dose_unit, unit_strength from trajectory.record_dose
+        ),
+        numbered as (
+            select
+                *,
+                row_number() over (order by ingredient, form, release, dose_unit, unit_strength)::integer as drug_number,
+                dense_rank() over (order by ingredient)::integer as ingredient_number
+            from product
+        )
         select
             patient_index, start_date, end_date, dose_micro_mme, tiered_micro_mg, days_supply,
-            dense_rank() over (order by ingredient)::integer as ingredient_number,
-            dense_rank() over (order by ingredient, form, release, dose_unit, unit_strength)::integer as drug_number
-        from trajectory.record_dose
-        where is_in_timeline
+            ingredient_number, drug_number
+        from trajectory.record_dose as record
+        inner join numbered as product
+            on record.ingredient is not distinct from product.ingredient
+            and record.form is not distinct from product.form
+            and record.release is not distinct from product.release
+            and record.dose_unit is not distinct from product.dose_unit
+            and record.unit_strength is not distinct from product.unit_strength
+        where record.is_in_timeline
         """
     )
     return overlap.overlapped(records.pl(), study.dose_policy.overlap, study.settings.carry_forward_cap_days)

@@ -371,7 +371,7 @@ judged as (
             when days is null then 'no_days_supply'
             when amount_basis = 'ordered' and doses_per_day is null then 'no_dose_frequency'
             when amount_basis = 'dispensed' and quantity is null then quantity_reason
-            when counted_unit = 'MCG/HR' and wear_days is null then 'no_patch_wear'
+            when counted_unit = 'MCG/HR' and wear_days is null then 'unit_does_not_fit'
         end as reason
     from counted
 ),

@@ -102,6 +102,7 @@ def _fill(patient: int, drug: str, start: date, tablets: int, days: int | None) 
         "patient_index": patient,
         "record_kind": "dispensing",
         "drug_text": drug,
+        "ndc": "0406-0512-01",
         "start_date": start,
         "quantity": float(tablets * (days or 28)),
         "days_supply": days,
