@@ -10,18 +10,21 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 import typer.exceptions
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
+from typer.core import TyperGroup
 
 import pipelines
 from pipelines import study as studies
 from pipelines.errors import CheckError, PipelineError
+from pipelines.overlap import Overlap
 
 app = typer.Typer(
     name="oih",
@@ -30,6 +33,20 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 console = Console()
+
+
+
+class _OneOff(TyperGroup):
+    """``oih mme FILE`` is short for ``oih mme compute FILE``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["compute", *args]
+        return super().parse_args(ctx, args)
+
+
+mme = typer.Typer(cls=_OneOff, no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(mme, name="mme")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
 CHECKED_STEPS = ("raw", "reference", "clean")
@@ -122,6 +139,143 @@ def ui(
     from pipelines.defs import launch
 
     raise typer.Exit(launch.open_ui(study, studies.load(study), port))
+
+
+@mme.command()
+def compute(
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="CSV or Parquet: patient_id, start_date, quantity, days_supply, and drug_text or ingredient, strength, "
+            "strength_unit and form; optional ndc, route, end_date.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="CSV or Parquet to write, one row per patient and specification.")],
+    factor_set: Annotated[str, typer.Option(help="Conversion factors: a set in docs/factor_sets.")] = "cdc_2022",
+    parenteral_factor_set: Annotated[
+        str | None, typer.Option(help="Set whose factors convert injections and infusions; unknown without one.")
+    ] = None,
+    definition: Annotated[
+        list[str] | None, typer.Option(help="A definition in docs/dose_definitions; may be repeated; default: all.")
+    ] = None,
+    overlap: Annotated[Overlap, typer.Option(help="What becomes of overlapping supply.")] = "sum",
+    buprenorphine: Annotated[
+        Literal["with", "without", "both"], typer.Option(help="Buprenorphine counted, left out, or both.")
+    ] = "with",
+    oud_medication: Annotated[
+        Literal["with", "lower_bound", "without"],
+        typer.Option(help="Treatment of opioid use disorder: counted, of unknown dose, or left out."),
+    ] = "with",
+    antitussive: Annotated[
+        Literal["with", "lower_bound", "without"], typer.Option(help="The same for cough and cold products.")
+    ] = "with",
+    neuraxial: Annotated[
+        Literal["lower_bound", "without"], typer.Option(help="Epidural and intrathecal doses: unknown, or left out.")
+    ] = "lower_bound",
+    missing_days_supply: Annotated[
+        Literal["unknown", "imputed"], typer.Option(help="Rows without days supply: unknown, or 30 days.")
+    ] = "unknown",
+    supply_at_window: Annotated[
+        Literal["clipped", "whole"], typer.Option(help="Supply inside the window, or all that begins in it.")
+    ] = "clipped",
+    gap_tolerance_days: Annotated[int, typer.Option(min=0, help="Longest gap that is on therapy (dasgupta_2).")] = 0,
+    window: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="FROM TO", help="First and last day; default: those of the file's supply."),
+    ] = None,
+    ndc_table: Annotated[Path | None, typer.Option(help="Your own table of codes: ndc, drug_text.")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="All factor sets and overlap policies: the specification table.")
+    ] = False,
+    timeline: Annotated[Path | None, typer.Option(help="Also write the periods of equal dose to this file.")] = None,
+) -> None:
+    """Daily MME of every patient in one file; the default: `oih mme INPUT --out OUT`."""
+    from pipelines import dose_definitions, flat_file, mme, specification
+    from pipelines.overlap import OVERLAPS
+
+    unknown = sorted(set(definition or ()) - set(dose_definitions.DEFINITIONS))
+    if unknown:
+        known = ", ".join(dose_definitions.DEFINITIONS)
+        raise PipelineError(f"--definition {unknown[0]}: is no definition. Use one of {known}.")
+    span = (_day("--window", window[0]), _day("--window", window[1])) if window else None
+    if span and span[1] < span[0]:
+        raise PipelineError("--window: ends before it begins. Give the first day, then the last.")
+    study = mme.one_off(
+        factor_set=factor_set,
+        parenteral_factor_set=parenteral_factor_set,
+        ndc_table=ndc_table,
+        settings={"gap_tolerance_days": gap_tolerance_days},
+        dose_policy={
+            "overlap": overlap,
+            "oud_medication": oud_medication,
+            "antitussive": antitussive,
+            "neuraxial": neuraxial,
+            "missing_days_supply": missing_days_supply,
+            "supply_at_window": supply_at_window,
+            "buprenorphine": "with" if buprenorphine == "both" else buprenorphine,
+        },
+    )
+    with mme.connected() as connection:
+        patients = mme.load(connection, table, study)
+        policies = ["with", "without"] if buprenorphine == "both" else [buprenorphine]
+        factor_sets = specification.general_factor_sets(connection) if compare else [factor_set]
+        chosen = list(specification.specified(study, factor_sets, OVERLAPS if compare else [overlap], policies))
+        definitions = definition or list(dose_definitions.DEFINITIONS)
+        with _progress(f"Daily MME of {len(patients)} patients") as advance:
+            rows = mme.daily_dose(
+                connection, patients, chosen, definitions, span, lambda step: advance(step, len(chosen))
+            )
+        flat_file.write(rows, out)
+        # The study's own last, so that the reasons below are those of what was asked for.
+        periods = mme.timeline(connection, patients, study)
+        if timeline:
+            flat_file.write(periods, timeline)
+        unknown_doses = RichTable("Rows without a dose, or left out", "Rows")
+        for reason, count in mme.reasons(connection):
+            unknown_doses.add_row(reason, f"{count:,}")
+    if unknown_doses.row_count:
+        console.print(unknown_doses)
+    console.print(f"{len(rows):,} rows of {len(patients):,} patients: {out}", soft_wrap=True)
+
+
+@mme.command()
+def read(
+    table: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV or Parquet with drug texts.")],
+    out: Annotated[Path, typer.Option(help="CSV or Parquet to write, one row per distinct text.")],
+    column: Annotated[str, typer.Option(help="Column with the texts.")] = "drug_text",
+) -> None:
+    """Read drug texts: ingredient, strength, unit, route, form and release of each."""
+    from pipelines import products
+
+    products.read_file(table, column, out)
+    console.print(f"Read: {out}", soft_wrap=True)
+
+
+@mme.command()
+def explain(
+    study: StudyFile,
+    patient: Annotated[str, typer.Argument(metavar="PATIENT", help="Patient, as in clean.patient.")],
+    day: Annotated[str, typer.Argument(metavar="DATE", help="Day, as 2024-01-31.")],
+) -> None:
+    """Show the rows, factors and policies behind a patient's dose of a day. Prints row values: keep it inside."""
+    from pipelines import explanation
+
+    loaded = studies.load(study)
+    found = explanation.of(loaded, patient, _day("DATE", day))
+    for title, rows in found.tables.items():
+        shown = RichTable(*rows.columns, title=title, title_justify="left")
+        for row in rows.rows():
+            shown.add_row(*("" if cell is None else str(cell) for cell in row))
+        console.print(shown)
+    console.print(found.sentence)
+
+
+def _day(where: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise PipelineError(f"{where}: is not a day. Write it as 2024-01-31.") from None
 
 
 def _require_extracts(loaded: studies.Study) -> None:

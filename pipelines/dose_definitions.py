@@ -258,6 +258,7 @@ def daily_dose(
     patient_count: int,
     definitions: Sequence[str] = tuple(DEFINITIONS),
     gap_tolerance_days: int = 0,
+    clips: bool = True,
 ) -> pl.DataFrame:
     """Every patient's daily dose by several definitions.
 
@@ -268,6 +269,8 @@ def daily_dose(
         patient_count: Patients; patient_index runs from 0.
         definitions: Names out of DEFINITIONS.
         gap_tolerance_days: Longest gap in supply that counts as on therapy, for dasgupta_2 alone.
+        clips: Only days inside the window count; else all that is given does, divided by the days of the window where
+            a definition has a fixed one.
 
     Returns:
         One row per patient and definition, for cdc_pdmp_quarterly one per patient and quarter in which there was
@@ -277,7 +280,7 @@ def daily_dose(
     first, last = map(_number, window)
 
     def reduced(days: Days) -> pl.DataFrame:
-        days = clipped(days, first, last)
+        days = clipped(days, first, last) if clips else replace(days, first=first, last=last)
         return pl.concat(
             _frame(name, part, DEFINITIONS[name](part)) for name in definitions for part in _windows(name, days)
         )

@@ -11,12 +11,13 @@ from pipelines.errors import ExtractError, WorkspaceError
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
 
-def read(path: Path, columns: Iterable[str]) -> pl.DataFrame:
+def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl.DataFrame:
     """Read named columns of a file.
 
     Args:
         path: CSV (UTF-8, header line), gzipped CSV or Parquet; the suffix tells which.
         columns: Columns to read; others are left.
+        optional: Columns to read where the file has them.
 
     Returns:
         One row per record, in the file's order. All columns of a CSV are text, those of Parquet have its types; an
@@ -40,7 +41,7 @@ def read(path: Path, columns: Iterable[str]) -> pl.DataFrame:
     wanted = list(columns)
     if missing := [column for column in wanted if column not in rows.columns]:
         raise ExtractError(f"{path}: has no column {', '.join(missing)}. Name it so in the header.")
-    return rows.select(wanted)
+    return rows.select(*wanted, *(column for column in optional if column in rows.columns))
 
 
 def write(rows: pl.DataFrame, path: Path) -> None:

@@ -38,35 +38,41 @@ def build_drug_product(connection: Connection, study: Study) -> pl.DataFrame:
 
 def build_dose_period(connection: Connection, study: Study) -> pl.DataFrame:
     """Runs of equal dose; grain: one row per patient and run of days."""
-    return dose_timeline.dose_period(supplied(connection, study), bands(connection, study.factor_set))
+    return dose_timeline.dose_period(
+        supplied(connection, study, "trajectory.record_dose"), bands(connection, study.factor_set)
+    )
 
 
-def supplied(connection: Connection, study: Study) -> pl.DataFrame:
-    """Records of the timeline on the days that the overlap policy gives them; grain: one row per record."""
+def supplied(connection: Connection, study: Study, dose: str, where: str = "true") -> pl.DataFrame:
+    """Records of the timeline on the days that the overlap policy gives them; grain: one row per record.
+
+    Args:
+        dose: Table with the columns of trajectory.record_dose.
+        where: Which of its records count.
+    """
     # Products are few: numbering them costs less than ranking all records.
     records = connection.sql(
-        """
-        with product as (
-            select distinct ingredient, form, release, dose_unit, unit_strength from trajectory.record_dose
-        ),
+        f"""
+        with record as (from {dose} where is_in_timeline and {where}),
+        product as (select distinct ingredient, form, release, dose_unit, unit_strength from record),
         numbered as (
             select
                 *,
-                row_number() over (order by ingredient, form, release, dose_unit, unit_strength)::integer as drug_number,
-                dense_rank() over (order by ingredient)::integer as ingredient_number
+                dense_rank() over (order by ingredient)::integer as ingredient_number,
+                row_number() over (order by ingredient, form, release, dose_unit, unit_strength)::integer
+                    as drug_number
             from product
         )
         select
             patient_index, start_date, end_date, dose_micro_mme, tiered_micro_mg, days_supply,
             ingredient_number, drug_number
-        from trajectory.record_dose as record
-        inner join numbered as product
-            on record.ingredient is not distinct from product.ingredient
-            and record.form is not distinct from product.form
-            and record.release is not distinct from product.release
-            and record.dose_unit is not distinct from product.dose_unit
-            and record.unit_strength is not distinct from product.unit_strength
-        where record.is_in_timeline
+        from record
+        inner join numbered
+            on record.ingredient is not distinct from numbered.ingredient
+            and record.form is not distinct from numbered.form
+            and record.release is not distinct from numbered.release
+            and record.dose_unit is not distinct from numbered.dose_unit
+            and record.unit_strength is not distinct from numbered.unit_strength
         """
     )
     return overlap.overlapped(records.pl(), study.dose_policy.overlap, study.settings.carry_forward_cap_days)
