@@ -35,7 +35,6 @@ app = typer.Typer(
 console = Console()
 
 
-
 class _OneOff(TyperGroup):
     """``oih mme FILE`` is short for ``oih mme compute FILE``."""
 
@@ -147,8 +146,8 @@ def compute(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="CSV or Parquet: patient_id, start_date, quantity, days_supply, and drug_text or ingredient, strength, "
-            "strength_unit and form; optional ndc, route, end_date.",
+            help="CSV or Parquet: patient_id, start_date, quantity, days_supply, and drug_text or ingredient, "
+            "strength, strength_unit and form; optional ndc, route, end_date.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="CSV or Parquet to write, one row per patient and specification.")],

@@ -209,12 +209,13 @@ def cms460(days: Days) -> Result:
 
 
 def rolling(days: Days, span_days: int) -> Result:
-    """The highest mean of ``span_days`` consecutive days of the window; of all its days if it is shorter.
+    """The highest mean of ``span_days`` consecutive days of the window; NULL if the window is shorter.
 
     As the span moves on by a day, a day's dose enters and one leaves, so its sum can be highest only where it ends with
     a period or begins with one: nothing else is looked at.
     """
-    span_days = min(span_days, days.last - days.first + 1)
+    if span_days > days.last - days.first + 1:
+        return np.full(days.patient_count, NONE), days.has_lower_bound
     own = days.patient << _DAY_BITS
     until = np.append(0, np.cumsum(days.milli_mme * days.length))
     # Spans that end with a period: all up to its end, less what lies before the span.
@@ -361,12 +362,12 @@ def _frame(name: str, days: Days, result: Result) -> pl.DataFrame:
     is_quarter = name == "cdc_pdmp_quarterly"
     patient = np.flatnonzero(days.covered_days > 0) if is_quarter else np.arange(days.patient_count)
     rows = len(patient)
-    known = pl.Series(milli_mme[patient])
+    known = pl.Series(milli_mme[patient] / 1000)
     return pl.DataFrame(
         {
             "patient_index": (patient + days.base).astype(np.int32),
             "definition": pl.repeat(name, rows, dtype=pl.String, eager=True),
-            "daily_mme": known.set(known == NONE, None) / 1000,
+            "daily_mme": known.set(known < 0, None),
             "is_lower_bound": is_lower_bound[patient],
             "window_start": pl.repeat(_date(days.first), rows, dtype=pl.Date, eager=True),
             "window_end": pl.repeat(_date(days.last), rows, dtype=pl.Date, eager=True),

@@ -14,7 +14,7 @@ import polars as pl
 
 from pipelines import contracts, dose_definitions, flat_file, specification, tables, warehouse
 from pipelines.errors import ExtractError
-from pipelines.study import Study
+from pipelines.study import Study, refuse_unknown_factor_sets
 from pipelines.warehouse import Connection
 
 REQUIRED = ("patient_id", "start_date", "quantity", "days_supply")
@@ -159,9 +159,9 @@ def one_off(**changed: object) -> Study:
     """
     folder = Path(tempfile.gettempdir())
     content = {"name": "one_off", "title": "One file", "sources": {"simulated": {"folder": folder}}, "output": folder}
-    one_off = Study.model_validate(content | changed)
-    study.refuse_unknown_factor_sets("oih mme", one_off)
-    return one_off
+    study = Study.model_validate(content | changed)
+    refuse_unknown_factor_sets("oih mme", study)
+    return study
 
 
 def connected() -> Connection:

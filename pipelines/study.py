@@ -164,7 +164,7 @@ def load(path: Path) -> Study:
     except ValidationError as error:
         raise StudyError(f"{path}: {_faults(error)}. Correct the file; studies/demo.yaml shows every key.") from None
     _refuse_unknown_sources(path, study)
-    _refuse_unknown_factor_set(path, study)
+    refuse_unknown_factor_sets(path, study)
     study = _with_absolute_folders(study, path.resolve().parent)
     if study.ndc_table:
         ndc.load(study.ndc_table)  # said now, not after an hour of loading
@@ -190,7 +190,8 @@ def _refuse_unknown_sources(path: Path, study: Study) -> None:
             )
 
 
-def _refuse_unknown_factor_set(path: Path, study: Study) -> None:
+def refuse_unknown_factor_sets(path: Path | str, study: Study) -> None:
+    """Refuse a study whose factor sets do not exist, or cannot do what they are named for."""
     sets = pl.read_csv(paths.SQL / "1_reference" / "factor_set.csv", infer_schema=False)
     general = sets.filter(pl.col("kind") == "general")["factor_set"].to_list()
     if study.factor_set not in general:

@@ -1,5 +1,6 @@
 """Trajectory tables that time-ordered kernels build: read from the warehouse, hand over to the kernel, give a frame."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import polars as pl
@@ -43,12 +44,15 @@ def build_dose_period(connection: Connection, study: Study) -> pl.DataFrame:
     )
 
 
-def supplied(connection: Connection, study: Study, dose: str, where: str = "true") -> pl.DataFrame:
+def supplied(
+    connection: Connection, study: Study, dose: str, where: str = "true", more: Sequence[str] = ()
+) -> pl.DataFrame:
     """Records of the timeline on the days that the overlap policy gives them; grain: one row per record.
 
     Args:
         dose: Table with the columns of trajectory.record_dose.
         where: Which of its records count.
+        more: Columns of the table to keep, besides those that days and doses need.
     """
     # Products are few: numbering them costs less than ranking all records.
     records = connection.sql(
@@ -65,7 +69,7 @@ def supplied(connection: Connection, study: Study, dose: str, where: str = "true
         )
         select
             patient_index, start_date, end_date, dose_micro_mme, tiered_micro_mg, days_supply,
-            ingredient_number, drug_number
+            ingredient_number, drug_number{"".join(f", {column}" for column in more)}
         from record
         inner join numbered
             on record.ingredient is not distinct from numbered.ingredient

@@ -255,13 +255,20 @@ def test_of_the_1677_rows_of_the_cdc_all_opioids_are_read_and_the_route_of_1337(
         ("ABSTRAL 200 MCG TABLET", "sublingual", "tablet"),
         ("SUBOXONE FILM", "sublingual", "film"),
         ("ABSTRAL FENTORA TABLET", None, "tablet"),
-        # A brand's second ingredient is not said, so it is not taken for alone.
         ("DILAUDID SOLUTION", None, "solution"),
     ],
 )
 def test_the_route_is_told_by_a_word_then_a_brand_then_the_labels(text, route, form):
     [said] = read(text)
     assert (said["route"], said["form"]) == (route, form)
+
+
+def test_a_brand_is_not_taken_for_a_product_of_one_ingredient():
+    """The only films of buprenorphine alone are buccal; those with naloxone are not."""
+    names = pl.DataFrame({"word": ["zorgol", "buprenorphine"], "ingredient": "buprenorphine"})
+    names = names.with_columns(release=pl.lit(None, pl.String), route=pl.lit(None, pl.String))
+    texts = pl.DataFrame({"drug_text": ["buprenorphine film", "zorgol film"]})
+    assert products.read(texts, names).select("route").rows() == [("buccal",), (None,)]
 
 
 # Hospital strings
