@@ -285,7 +285,14 @@ exact as (
                     * round(unit_strength * 1e12)::hugeint
                     * round(factor::double * 1e9)::hugeint
         end as total,
-        days * 1000000000000000000000::hugeint as total_of_one_micro_mme
+        case
+            when dose_reason is null
+                then
+                    round(unit_count * 1e6)::hugeint
+                    * round(unit_strength * 1e12)::hugeint
+        end as total_units,
+        days * 1000000000000000000000::hugeint as total_of_one_micro_mme,
+        days * 1000000000000::hugeint as total_of_one_micro_unit
     from judged
 ),
 
@@ -303,6 +310,10 @@ record_dose as (
         $factor_set::varchar as factor_set,
         greatest(start_date, coalesce(start_date + days::integer - 1, end_date)) as end_date,
         case when not is_given then days::integer end as days_supply,
+        dose_unit,
+        (
+            (2 * total_units + total_of_one_micro_unit) // (2 * total_of_one_micro_unit)
+        )::bigint as dose_micro_unit,
         (
             (2 * total + total_of_one_micro_mme) // (2 * total_of_one_micro_mme)
         )::bigint as dose_micro_mme
