@@ -94,31 +94,26 @@ class _Windows:
     ) -> pl.DataFrame:
         """Falls with the lowest mean of the windows after that are followed up and known in full."""
         old = self._totals(change, before)
+        found = pl.concat([self._totals(change, window) for window in after])
+        is_known = (pl.col("end_date") <= pl.col("last_date")) & (pl.col("lower_bound_days") == 0)
         lowest = (
-            pl.concat([self._totals(change, window) for window in after])
+            found.filter(is_known)
             .with_columns(pl.col("mean_mme").fill_null(0.0))
-            .with_columns(is_known=(pl.col("end_date") <= pl.col("last_date")) & (pl.col("lower_bound_days") == 0))
-            .group_by(_KEY, maintain_order=True)
-            .agg(
-                pl.struct("mean_mme", "start_date", "end_date", "coverage")
-                .filter(pl.col("is_known").fill_null(False))
-                .sort_by("mean_mme", "start_date")
-                .first()
-                .alias("lowest"),
-                after_lower_bound_days=pl.col("lower_bound_days").max(),
+            .sort(*_KEY, "mean_mme", "start_date")
+            .unique(_KEY, keep="first")
+            .select(
+                *_KEY,
+                after_start_date="start_date",
+                after_end_date="end_date",
+                after_mme="mean_mme",
+                after_coverage="coverage",
             )
         )
-        new = lowest["lowest"].struct
+        unknown = found.group_by(_KEY).agg(after_lower_bound_days=pl.col("lower_bound_days").max())
         return self._rows(
-            lowest.select(
-                *_KEY,
-                after_start_date=new.field("start_date"),
-                after_end_date=new.field("end_date"),
-                after_mme=new.field("mean_mme"),
-                after_coverage=new.field("coverage"),
-                after_lower_bound_days="after_lower_bound_days",
-                sustained_mme=pl.lit(None, dtype=pl.Float64),
-            ),
+            change.join(lowest, on=_KEY, how="left", maintain_order="left")
+            .join(unknown, on=_KEY, how="left", maintain_order="left")
+            .with_columns(sustained_mme=pl.lit(None, dtype=pl.Float64)),
             event,
             definition,
             old,
