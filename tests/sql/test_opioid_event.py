@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import select
+from tests.sql import history
 from tests.sql.drawing import INDEX_DATE, drawn
 
 TABLE = "trajectory.opioid_event"
@@ -167,6 +168,20 @@ def test_a_rotation_is_never_counted_as_a_change_of_the_dose(check_event, rule, 
 def test_another_release_or_patient_explains_nothing(check_event, other):
     switch = drawn("switch_date\n-\nD+0", **({"patient_index": 1, "event": "rotation"} | other))
     check_event(change("escalation default"), True, switch)
+
+
+def test_the_default_escalation_is_that_of_an_episode_whatever_therapy_it_is_in():
+    derived = history.derived(history.histories(seed=1, patients=30))
+    events = derived.sql(
+        f"select patient_index, event_date from {TABLE} where event = 'escalation' and definition = 'default'"
+    )
+    rises = derived.sql(
+        """
+        select patient_index, increase_date from episode.escalation
+        where failed_requirement is null or failed_requirement in ('acute_course', 'not_long_term')
+        """
+    )
+    assert sorted(events.fetchall()) == sorted(rises.fetchall()) != []
 
 
 # The end of supply
