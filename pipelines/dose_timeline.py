@@ -228,6 +228,39 @@ def dose_increase(period: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def dose_decrease(period: pl.DataFrame) -> pl.DataFrame:
+    """Every first day on which the dose is lower than on the day before.
+
+    A day outside the timeline has dose 0, so the day after supply ends is a decrease, however short the gap. Where
+    the dose of either day is a lower bound nobody knows whether it fell, and there is no row.
+
+    Args:
+        period: The timeline as dose_period returns it, in any order.
+
+    Returns:
+        One row per decrease: patient_index, decrease_date, dose_before_mme (on the day before), dose_after_mme
+        (on that day). Sorted by patient_index and decrease_date.
+
+    Raises:
+        ValueError: A row lacks a patient or a date or ends before it starts, or periods overlap.
+    """
+    day_after = pl.col("end_date") + pl.duration(days=1)
+    is_same_patient = pl.col("patient_index") == pl.col("patient_index").shift(-1)
+    goes_on = (is_same_patient & (pl.col("start_date").shift(-1) == day_after)).fill_null(False)
+    return (
+        _in_order(period)
+        .select(
+            "patient_index",
+            day_after.alias("decrease_date"),
+            pl.col("dose_mme").alias("dose_before_mme"),
+            pl.when(goes_on).then(pl.col("dose_mme").shift(-1)).otherwise(0.0).alias("dose_after_mme"),
+            (pl.col("is_lower_bound") | (goes_on & pl.col("is_lower_bound").shift(-1))).alias("is_lower_bound"),
+        )
+        .filter(pl.col("dose_after_mme") < pl.col("dose_before_mme"), ~pl.col("is_lower_bound"))
+        .drop("is_lower_bound")
+    )
+
+
 def therapy_run(
     period: pl.DataFrame, bridge_days: int = 30, span_days: int = 120, min_covered_days: int = 90
 ) -> pl.DataFrame:

@@ -174,11 +174,13 @@ def _fillings(study: Study) -> Iterator[Sum]:
     for source in study.sources:
         for mapping in sql_files.mappings(source):
             tables = ", ".join(f"'{table.split('.')[1]}'" for table in mapping.driving_tables)
+            filled = mapping.table.split(".")[1]
+            step = "adjuvant" if filled == "adjuvant" else "clean"
             yield Sum(
-                total=f"clean rows of {source} {mapping.table.split('.')[1]}",
+                total=f"clean rows of {source} {filled}",
                 parts=["row_count"],
                 over=[],
-                where=f"source = '{source}' and step = 'clean' and outcome = 'clean' and table_name in ({tables})",
+                where=f"source = '{source}' and step = '{step}' and outcome = 'clean' and table_name in ({tables})",
             )
 
 

@@ -14,6 +14,12 @@ HAYES = "Hayes 2020, Pain 161:979 (more than 20 % between means of consecutive p
 FARRAR = "Farrar 2001, Pain 94:149 gives about 2 points or 30 % for improvement; no worsening threshold is validated"
 LORENZ = "Lorenz 2009, J Am Board Fam Med 22:291 (nurse-recorded scores); 1.8 is a design default for them"
 FENTON = "Fenton 2019, JAMA Netw Open, PMC6902834; 25 % for a taper that can inform is a design choice"
+MORASCO = "Morasco 2020, Pain 161:1332 (at least 15 % over a stable baseline)"
+HENRY = "Henry 2015, Pain Med (at least 30 MME a day more over one year)"
+AGNOLI = "Agnoli 2021, JAMA 326:411 and Fenton 2019, JAMA Netw Open, PMC6902834 (any of six 60-day windows)"
+ABRUPT = "PMC11044711 (faster than 30 % per month went with overdose in the month after, slower did not)"
+FDA_TOLERANT = "US FDA, prescribing information of transmucosal fentanyl, opioid tolerant: for a week or longer"
+TOLJAN = "Toljan 2018, Med Sci 6:82, PMC6313374 (low dose: 1 to 5 mg a day)"
 RIEB = "Rieb 2016, Pain, PMC5113230 (withdrawal pain lasts about two weeks, so 28 days are left out)"
 CDC_2022 = "Dowell 2022, MMWR Recomm Rep 71(3): cancer, palliative care and sickle cell disease are outside its scope"
 DESIGN = "Design choice; no value in the literature"
@@ -60,6 +66,25 @@ class Settings(BaseModel):
     merge_days: int = _setting(90, "day", DESIGN, "A later step within these days belongs to the same episode")
     link_days: int = _setting(180, "day", DESIGN, "An episode within these days of the last one is linked to it")
     reversal_days: int = _setting(28, "day", DESIGN, "An increase taken back within these days is marked reversed")
+
+    # Opioid events, beside the escalation that an episode starts with
+    month_days: int = _setting(30, "day", DESIGN, "Days of a month, of every window that is counted in months", ge=1)
+    stable_share: float = _setting(0.1, "share", DESIGN, "A stable baseline's months differ from its mean by no more")
+    hayes_window_days: int = _setting(182, "day", HAYES, "Length of each of two consecutive half years", ge=1)
+    hayes_min_ratio: float = _setting(1.2, "ratio", HAYES, "Their mean doses differ by more than this ratio", gt=1)
+    morasco_min_ratio: float = _setting(1.15, "ratio", MORASCO, "Smallest ratio to the stable baseline", gt=1)
+    henry_days: int = _setting(365, "day", HENRY, "Days over which the dose rises; its last quarter is the new dose")
+    henry_min_rise_mme: float = _setting(30.0, "MME/day", HENRY, "Smallest rise over these days", gt=0)
+    taper_min_fall: float = _setting(0.15, "share", AGNOLI, "Smallest fall of the mean dose in a taper", gt=0, lt=1)
+    taper_window_count: int = _setting(6, "window", AGNOLI, "Windows, a month apart, one of which is enough")
+    taper_baseline_months: int = _setting(12, "month", FENTON, "Months of stable dose before a taper", ge=1)
+    taper_baseline_min_mme: float = _setting(50.0, "MME/day", FENTON, "Smallest mean dose of these months", ge=0)
+    abrupt_min_fall: float = _setting(0.3, "share", ABRUPT, "A larger fall from month to month is abrupt", gt=0, lt=1)
+    discontinuation_days: int = _setting(90, "day", DESIGN, "Days without supply that make a discontinuation", ge=1)
+    discontinuation_shorter_days: int = _setting(60, "day", DESIGN, "The same, first sensitivity definition", ge=1)
+    discontinuation_shortest_days: int = _setting(30, "day", DESIGN, "The same, second sensitivity definition", ge=1)
+    tolerant_days: int = _setting(7, "day", FDA_TOLERANT, "Consecutive days of enough opioid that make tolerant", ge=1)
+    low_dose_naltrexone_mg: float = _setting(5.0, "mg/day", TOLJAN, "Largest daily dose of low-dose naltrexone", gt=0)
 
     # Pain windows
     distal_from_day: int = _setting(-365, "day", WINDOWS, "First day of the distal baseline B1")
@@ -112,6 +137,9 @@ class Settings(BaseModel):
         for window in windows:
             if getattr(self, f"{window}_from_day") > getattr(self, f"{window}_to_day"):
                 raise ValueError(f"{window}_from_day is after {window}_to_day")
+        gaps = self.discontinuation_shortest_days, self.discontinuation_shorter_days, self.discontinuation_days
+        if not gaps[0] < gaps[1] < gaps[2]:
+            raise ValueError("discontinuation_shortest_days, _shorter_days and _days do not grow")
         return self
 
     def parameters(self) -> dict[str, Any]:

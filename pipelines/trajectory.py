@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipelines import dose_timeline, ndc, overlap, products
+from pipelines import dose_change, dose_timeline, ndc, overlap, products
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
@@ -122,6 +122,16 @@ def build_dose_step(connection: Connection, study: Study) -> pl.DataFrame:
         after_coverage=after["covered_days"] / settings.dose_after_days,
         before_lower_bound_days=before["lower_bound_days"],
         after_lower_bound_days=after["lower_bound_days"],
+    )
+
+
+def build_dose_change(connection: Connection, study: Study) -> pl.DataFrame:
+    """Every change of the dose as each definition measures it; grain: one row per patient, definition and day."""
+    return dose_change.measured(
+        connection.sql("from trajectory.dose_period").pl(),
+        connection.sql("from trajectory.follow_up").pl(),
+        study.settings,
+        study.dose_definition,
     )
 
 

@@ -447,6 +447,7 @@ def test_patients_are_filled_before_whatever_refers_to_them():
     tables = [contract.table for contract in sources.filled_contracts()]
     assert tables[0] == "clean.patient"
     assert sorted(tables) == [
+        "clean.adjuvant",
         "clean.administration",
         "clean.diagnosis",
         "clean.pain_score",
@@ -466,7 +467,7 @@ def test_coverage_tells_no_events_from_not_delivered(two_sources):
     ).fetchall()
     assert covered == [("north", True, 2, "2021-01-04", "2021-03-01"), ("south", False, 0, None, None)]
     [[tables]] = two_sources.sql("select count(*) from clean.source_coverage").fetchall()
-    assert tables == 2 * 6
+    assert tables == 2 * 7
 
 
 def test_patients_are_covered_without_dates(two_sources):

@@ -43,46 +43,6 @@ large_enough as (
     where dose_ratio >= $escalation_min_ratio and rise_mme >= $escalation_min_mme
 ),
 
-record_near as (
-    select
-        rise.patient_index,
-        rise.increase_date,
-        record.ingredient,
-        record.release,
-        record.start_date,
-        record.end_date
-    from large_enough as rise
-    inner join trajectory.record_dose as record
-        on
-            rise.patient_index = record.patient_index
-            and record.is_in_timeline
-            and record.end_date >= rise.increase_date - $rotation_days
-            and record.start_date <= rise.increase_date + $rotation_days
-),
-
-ingredient_near as (
-    select
-        patient_index,
-        increase_date,
-        ingredient,
-        bool_or(start_date < increase_date) as was_there,
-        bool_or(start_date = increase_date) as begins,
-        bool_or(end_date >= increase_date + $rotation_days) as stays
-    from record_near
-    group by all
-),
-
--- A rotation swaps one opioid for another: one that was not there begins, one stops, if only when
--- what was left of it is used up.
-rotation as (
-    select
-        patient_index,
-        increase_date,
-        bool_or(begins and not was_there) and bool_or(was_there and not stays) as is_rotation
-    from ingredient_near
-    group by all
-),
-
 -- What the dose is on the first day that an acute course can no longer cover; over a short gap the
 -- last supply counts.
 later_dose as (
@@ -104,28 +64,38 @@ later_dose as (
 -- dose is back when it is over. Therapy that is itself dispensed in short supplies stays raised.
 acute_course as (
     select
-        patient_index,
-        increase_date,
+        later_dose.patient_index,
+        later_dose.increase_date,
         bool_or(
-            coalesce(record_near.release <> 'extended', true)
-            and record_near.end_date - record_near.start_date + 1 <= $acute_course_days
+            coalesce(record.release <> 'extended', true)
+            and record.end_date - record.start_date + 1 <= $acute_course_days
         )
         and bool_and(later_dose.dose_then_mme <= round(1.1 * later_dose.mean_before_mme, 9))
             as is_acute_course
-    from record_near
-    inner join later_dose using (patient_index, increase_date)
-    where record_near.start_date = increase_date
+    from later_dose
+    inner join trajectory.record_dose as record
+        on
+            later_dose.patient_index = record.patient_index
+            and later_dose.increase_date = record.start_date
+            and record.is_in_timeline
     group by all
 ),
 
 judged as (
     select
         measured.*,
-        coalesce(rotation.is_rotation, false) as is_rotation,
+        rotation.switch_date is not null as is_rotation,
         coalesce(acute_course.is_acute_course, false) as is_acute_course
     from measured
-    left join rotation using (patient_index, increase_date)
-    left join acute_course using (patient_index, increase_date)
+    left join trajectory.opioid_switch as rotation
+        on
+            rotation.event = 'rotation'
+            and measured.patient_index = rotation.patient_index
+            and measured.increase_date = rotation.switch_date
+    left join acute_course
+        on
+            measured.patient_index = acute_course.patient_index
+            and measured.increase_date = acute_course.increase_date
 ),
 
 escalation as (

@@ -41,14 +41,34 @@ ingest as (
     group by all
 ),
 
+-- Rows of one delivered table may be looked at twice, for opioids and for adjuvants. Each look is
+-- a step of its own that every row enters and leaves.
 mapped as (
     select
+        case table_name when 'adjuvant' then 'adjuvant' else 'clean' end as step,
         source,
         source_table as table_name,
         outcome,
         reason,
         sum(row_count) as row_count
     from clean.row_outcome
+    group by all
+),
+
+mapped_once as (
+    select
+        source,
+        table_name
+    from mapped
+    where step = 'clean'
+),
+
+loaded as (
+    select
+        source,
+        table_name,
+        sum(loaded_rows) as row_count
+    from raw.delivery
     group by all
 ),
 
@@ -64,8 +84,19 @@ mapping as (
     from raw.delivery
     group by all
     union all
+    select distinct
+        mapped.step,
+        mapped.source,
+        mapped.table_name,
+        'entered' as outcome,
+        '' as reason,
+        loaded.row_count
+    from mapped
+    inner join loaded on mapped.source = loaded.source and mapped.table_name = loaded.table_name
+    where mapped.step <> 'clean'
+    union all
     select
-        'clean' as step,
+        step,
         source,
         table_name,
         outcome,
@@ -81,7 +112,7 @@ mapping as (
         '' as reason,
         sum(loaded_rows) as row_count
     from raw.delivery
-    anti join mapped using (source, table_name)
+    anti join mapped_once using (source, table_name)
     group by all
 ),
 

@@ -23,6 +23,12 @@ record as (
     select
         source,
         patient_index,
+        'adjuvant ' || record_kind as record_kind
+    from clean.adjuvant
+    union all
+    select
+        source,
+        patient_index,
         'pain score, ' || setting || case when pain_nrs is null then ', unknown' else '' end
             as record_kind
     from clean.pain_score

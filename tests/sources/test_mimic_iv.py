@@ -14,7 +14,7 @@ from pipelines import contracts, extracts, paths, sources, sql_files, warehouse
 
 EXTRACT = paths.ROOT.parent / "shared" / "data" / "mimic-iv-demo-2.2"
 
-TABLES = ["patient", "prescription", "administration", "pain_score", "diagnosis", "procedure"]
+TABLES = ["patient", "prescription", "administration", "adjuvant", "pain_score", "diagnosis", "procedure"]
 
 pytestmark = pytest.mark.skipif(
     not EXTRACT.exists(), reason="the MIMIC-IV demo extract is not beside the project (../shared/data)"
@@ -395,3 +395,46 @@ def test_codes_by_system(mapped):
         assert _counts(mapped, f"clean_mimic_iv.{table}") == {None: 4506 if table == "diagnosis" else 722}
         plain = "regexp_full_match(code, '[0-9A-Z]+')"
         assert _one(mapped, f"select count(*) from clean_mimic_iv.{table} where not {plain}") == 0
+
+
+# Adjuvants
+
+
+def test_a_row_is_an_opioid_an_adjuvant_or_neither(mapped):
+    counts = _counts(mapped, "clean_mimic_iv.adjuvant")
+    assert counts == {None: 1405, "opioid_product": 963, "not_an_adjuvant": 15719}
+    assert counts["opioid_product"] == _counts(mapped, "clean_mimic_iv.prescription")[None]
+
+
+ADJUVANT_ROWS = {
+    "acetaminophen": (496, ["acetaminophen"]),
+    "alpha2_agonist": (47, ["clonidine", "tizanidine", "dexmedetomidine"]),
+    "cannabinoid": (4, ["dronabinol"]),
+    "gabapentinoid": (59, ["gabapentin", "pregabalin"]),
+    "muscle_relaxant": (11, ["cyclobenzaprine", "baclofen", "methocarbamol"]),
+    "nmda_antagonist": (8, ["ketamine", "dextromethorphan"]),
+    "opioid_antagonist": (3, ["naloxone"]),
+    "peripherally_acting_antagonist": (11, ["methylnaltrexone"]),
+    "snri": (8, ["duloxetine"]),
+    "tca": (4, ["amitriptyline"]),
+}
+OPIOIDS = ("codone", "codeine", "morph", "fentanyl", "tramadol", "methadone", "meperidine", "opium")
+
+
+@pytest.mark.parametrize("drug_class", ADJUVANT_ROWS)
+def test_adjuvants_by_class_are_those_counted_from_the_file(mapped, drug_class):
+    rows, names = ADJUVANT_ROWS[drug_class]
+    drugs = [row["drug"].lower() for row in _delivered("prescriptions")]
+    found = [drug for drug in drugs if any(name in drug for name in names) and not any(o in drug for o in OPIOIDS)]
+    assert len(found) == rows
+    mapped_rows = _one(
+        mapped,
+        f"""
+        select count(distinct adjuvant_id)
+        from clean_mimic_iv.adjuvant
+        inner join reference.adjuvant_name
+            on contains(' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ', ' ' || word || ' ')
+        where excluded_reason is null and drug_class = '{drug_class}'
+        """,
+    )
+    assert mapped_rows == rows

@@ -910,3 +910,59 @@ def test_an_entry_without_an_event_is_matched_by_what_it_charts():
             1-3     | 1.1                  | 50         | mcg
         """,
     ) == [True, True, False]
+
+
+# Adjuvants
+
+
+def test_an_order_is_an_adjuvant_by_the_whole_words_of_its_text(check):
+    check(
+        "adjuvant",
+        {
+            "prescriptions": """
+                subject_id | drug                            | prod_strength
+                -----------+---------------------------------+--------------
+                1          | Gabapentin                      | 300mg Capsule
+                1          | Naloxone                        | 0.4mg/mL Vial
+                1          | Methylnaltrexone                |
+                1          | Lisinopril                      |
+                1          | Buprenorphine-Naloxone (8mg-2mg) |
+                1          | Oxycodone-Acetaminophen         |
+                1          | Morphine-Naltrexone (Embeda)    |
+                1          | Methadone                       |
+            """
+        },
+        """
+        source_row | drug_text                        | excluded_reason
+        -----------+----------------------------------+----------------
+        1          | Gabapentin 300mg Capsule         |
+        2          | Naloxone 0.4mg/mL Vial           |
+        3          | Methylnaltrexone                 |
+        4          | Lisinopril                       | not_an_adjuvant
+        5          | Buprenorphine-Naloxone (8mg-2mg) | opioid_product
+        6          | Oxycodone-Acetaminophen          | opioid_product
+        7          | Morphine-Naltrexone (Embeda)     | opioid_product
+        8          | Methadone                        | opioid_product
+        """,
+    )
+
+
+def test_an_adjuvant_order_has_its_days_and_dose(check):
+    check(
+        "adjuvant",
+        {
+            "prescriptions": """
+                subject_id | pharmacy_id | drug       | starttime           | stoptime            | dose_val_rx | dose_unit_rx | route
+                -----------+-------------+------------+---------------------+---------------------+-------------+--------------+------
+                1          | 5           | Gabapentin | 2150-01-01 08:00:00 | 2150-01-04 00:00:00 | 300-600     | mg           | PO
+                1          | 6           | Gabapentin | 2150-01-01 08:00:00 | 2150-01-01 07:00:00 | x           | mg           | PO
+            """,
+            "pharmacy": "pharmacy_id | frequency\n-\n5 | Q8H",
+        },
+        """
+        source_row | record_kind | start_date | end_date   | dose_low | dose_high | dose_unit | doses_per_day | route_text | excluded_reason
+        -----------+-------------+------------+------------+----------+-----------+-----------+---------------+------------+----------------
+        1          | order       | 2150-01-01 | 2150-01-03 | 300      | 600       | mg        | 3             | PO         |
+        2          | order       | 2150-01-01 |            |          |           | mg        |               | PO         |
+        """,
+    )

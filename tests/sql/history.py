@@ -26,6 +26,7 @@ CODES = ("M545", "M546", "G8929", "R51", "F329", "E119", "S8290", "C509", "Z515"
 # The column that dates each table's records.
 DATED_BY = {
     "clean.prescription": "start_date",
+    "clean.adjuvant": "start_date",
     "clean.pain_score": "scored_at",
     "clean.diagnosis": "diagnosis_date",
     "clean.procedure": "procedure_date",
@@ -77,6 +78,8 @@ def _live(rng: np.random.Generator, patient: int, index: date, rows: Rows) -> No
         if rng.random() < 0.05:
             rows["clean.prescription"].append(_fill(patient, DRUGS[0], on(day + rng.integers(0, 20)), 6, 7))
         day += days + int(rng.choice([0, -3, -1, 2, 6, 40], p=[0.75, 0.05, 0.05, 0.05, 0.08, 0.02]))
+    for day in range(-200, 300, 90) if patient % 2 else ():
+        rows["clean.adjuvant"].append(_adjuvant(patient, on(day)))
     for day in range(-400, 600, 7):
         if rng.random() < 0.7:
             known = rng.random() < 0.95
@@ -106,6 +109,17 @@ def _fill(patient: int, drug: str, start: date, tablets: int, days: int | None) 
         "start_date": start,
         "quantity": float(tablets * (days or 28)),
         "days_supply": days,
+    }
+
+
+def _adjuvant(patient: int, start: date) -> dict[str, Any]:
+    return {
+        "patient_index": patient,
+        "record_kind": "dispensing",
+        "drug_text": "gabapentin 300 MG Oral Capsule",
+        "start_date": start,
+        "quantity": 84.0,
+        "days_supply": 28,
     }
 
 

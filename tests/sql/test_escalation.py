@@ -23,7 +23,15 @@ def increase(drawing: str = "increase_date\n-\nD+0", **values: object) -> str:
 def check_reason(check_sql):
     """Expect one reason for the increases of patient 1, given doses around them and what was dispensed."""
 
-    def check(step: str, reason: str, run: str = LONG_TERM, record: str = "", period: str = "", **settings: float):
+    def check(
+        step: str,
+        reason: str,
+        run: str = LONG_TERM,
+        record: str = "",
+        period: str = "",
+        switch: str = "",
+        **settings: float,
+    ):
         check_sql(
             TABLE,
             given={
@@ -31,6 +39,7 @@ def check_reason(check_sql):
                 "trajectory.therapy_run": run,
                 "trajectory.record_dose": record,
                 "trajectory.dose_period": period,
+                "trajectory.opioid_switch": switch,
             },
             settings=settings,
             then=f"patient_index | failed_requirement\n-\n1 | {reason}",
@@ -177,67 +186,24 @@ def record(drawing: str, **same: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("stopping", "starting", "reason"),
+    ("switch", "reason"),
     [
-        ("D-60 | D-1", "D+0 | D+27", "rotation"),
-        # what is left of the old opioid is used up
-        ("D-60 | D+29", "D+0 | D+27", "rotation"),
-        ("D-60 | D+30", "D+0 | D+27", ""),
-        # stopped too long ago to have been swapped
-        ("D-60 | D-30", "D+0 | D+27", "rotation"),
-        ("D-60 | D-31", "D+0 | D+27", ""),
+        ("rotation | D+0", "rotation"),
         # the other opioid begins before or after the increase, so it does not explain it
-        ("D-60 | D-1", "D-1 | D+27", ""),
-        ("D-60 | D-1", "D+1 | D+27", ""),
+        ("rotation | D-1", ""),
+        ("rotation | D+1", ""),
+        # tablets that act longer are the same opioid
+        ("release_switch | D+0", ""),
     ],
 )
-def test_one_opioid_that_begins_and_one_that_stops_are_a_rotation(check_reason, stopping, starting, reason):
-    records = record(
-        f"""
-        ingredient | start_date | end_date
-        -----------+------------+---------
-        oxycodone  | {stopping}
-        morphine   | {starting}
-        """,
-        release="extended",
-    )
-    check_reason(increase(), reason, record=records)
+def test_an_increase_on_the_day_of_a_rotation_is_none(check_reason, switch, reason):
+    switches = drawn(f"event | switch_date\n-\n{switch}", patient_index=1)
+    check_reason(increase(), reason, switch=switches)
 
 
-def test_an_opioid_that_is_refilled_within_30_days_has_not_stopped(check_reason):
-    records = record(
-        """
-        ingredient | start_date | end_date
-        -----------+------------+---------
-        oxycodone  | D-28       | D-1
-        oxycodone  | D+29       | D+56
-        morphine   | D+0        | D+27
-        """,
-        release="extended",
-    )
-    check_reason(increase(), "", record=records)
-
-
-def test_an_opioid_that_was_there_before_is_not_new(check_reason):
-    records = record(
-        """
-        ingredient | start_date | end_date
-        -----------+------------+---------
-        oxycodone  | D-28       | D-1
-        morphine   | D-28       | D-1
-        morphine   | D+0        | D+27
-        """,
-        release="extended",
-    )
-    check_reason(increase(), "", record=records)
-
-
-@pytest.mark.parametrize(
-    "aside", [{"patient_index": 2}, {"is_in_timeline": False}], ids=["another patient's", "not in the timeline"]
-)
-def test_records_that_are_not_the_patients_exposure_make_no_rotation(check_reason, aside):
-    records = record("ingredient | start_date | end_date\n-\noxycodone | D-60 | D-1\nmorphine | D+0 | D+27", **aside)
-    check_reason(increase(), "", record=records)
+def test_another_patients_rotation_explains_nothing(check_reason):
+    switches = drawn("event | switch_date\n-\nrotation | D+0", patient_index=2)
+    check_reason(increase(), "", switch=switches)
 
 
 def course(days: int, release: str = "immediate") -> str:

@@ -76,6 +76,54 @@ def test_a_loaded_row_is_clean_excluded_with_a_reason_or_quarantined_by_rule(che
     )
 
 
+def test_rows_looked_at_for_adjuvants_as_well_enter_and_leave_that_step_too(check_sql):
+    outcomes = """
+        table_name   | outcome  | reason          | row_count
+        -------------+----------+-----------------+----------
+        prescription | clean    | ''              | 6
+        prescription | excluded | not_an_opioid   | 4
+        adjuvant     | clean    | ''              | 3
+        adjuvant     | excluded | opioid_product  | 6
+        adjuvant     | excluded | not_an_adjuvant | 1
+        """
+    check_sql(
+        TABLE,
+        given={
+            "raw.delivery": delivery("fill", 10),
+            "clean.row_outcome": drawn(outcomes, source="north", source_table="fill"),
+        },
+        then="""
+            step     | table_name | outcome  | reason          | row_count
+            ---------+------------+----------+-----------------+----------
+            ingest   | fill       | entered  | ''              | 10
+            ingest   | fill       | loaded   | ''              | 10
+            clean    | fill       | entered  | ''              | 10
+            clean    | fill       | clean    | ''              | 6
+            clean    | fill       | excluded | not_an_opioid   | 4
+            adjuvant | fill       | entered  | ''              | 10
+            adjuvant | fill       | clean    | ''              | 3
+            adjuvant | fill       | excluded | opioid_product  | 6
+            adjuvant | fill       | excluded | not_an_adjuvant | 1
+        """,
+    )
+
+
+def test_a_row_lost_among_the_adjuvants_shows():
+    outcomes = """
+        table_name   | outcome  | reason          | row_count
+        -------------+----------+-----------------+----------
+        prescription | clean    | ''              | 10
+        adjuvant     | clean    | ''              | 9
+        """
+    found = unbalanced(
+        {
+            "raw.delivery": delivery("fill", 10),
+            "clean.row_outcome": drawn(outcomes, source="north", source_table="fill"),
+        }
+    )
+    assert found == [("adjuvant", "north", "fill")]
+
+
 def test_a_table_that_is_only_looked_up_in_leaves_that_way(check_sql):
     check_sql(
         TABLE,

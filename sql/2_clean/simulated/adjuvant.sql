@@ -1,0 +1,59 @@
+-- Simulated dispensings of adjuvants. The simulated clinic prescribes none yet.
+--
+-- Grain:  one row per delivered fill
+-- Key:    adjuvant_id
+-- Units:  strength in strength_unit; quantity in units dispensed; days_supply in days
+-- Scope:  patient
+-- Source: adjuvants in reference.adjuvant_name, opioids in reference.opioid_name
+-- Rows:   raw_simulated.prescription
+with
+
+-- Each text is searched once, with everything that is no letter made a blank, so that a name
+-- stands there only as whole words.
+drug_words as (
+    select distinct
+        drug_text,
+        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
+    from raw_simulated.prescription
+),
+
+-- An opioid with naloxone, naltrexone or acetaminophen in it is an opioid product.
+opioid as (
+    select drug_words.drug_text
+    from drug_words
+    semi join reference.opioid_name as opioid_name
+        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
+),
+
+adjuvant_text as (
+    select drug_words.drug_text
+    from drug_words
+    semi join reference.adjuvant_name as adjuvant_name
+        on contains(drug_words.words, ' ' || adjuvant_name.word || ' ')
+),
+
+adjuvant as (
+    select
+        'dispensing' as record_kind,
+        fill.drug_text,
+        fill.strength,
+        fill.strength_unit,
+        fill.route as route_text,
+        fill.fill_date as start_date,
+        fill.quantity,
+        fill.days_supply,
+        'prescription' as source_table,
+        fill.source_file,
+        fill.source_row,
+        'simulated:' || fill.prescription_id as adjuvant_id,
+        'simulated:' || fill.patient_id as patient_id,
+        case
+            when opioid.drug_text is not null then 'opioid_product'
+            when adjuvant_text.drug_text is null then 'not_an_adjuvant'
+        end as excluded_reason
+    from raw_simulated.prescription as fill
+    left join opioid on fill.drug_text = opioid.drug_text
+    left join adjuvant_text on fill.drug_text = adjuvant_text.drug_text
+)
+
+from adjuvant
