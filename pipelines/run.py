@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import checks, reporting
+from pipelines import checks, reporting, tables
 from pipelines import study as studies
 from pipelines.checks import CheckResult
+from pipelines.errors import CheckError
 from pipelines.study import Study
 from pipelines.tables import Table
 from pipelines.warehouse import Connection
@@ -48,12 +49,15 @@ class Run:
     Attributes:
         study: The study that runs.
         run_id: Names the run's folder.
+        results: What was checked, in the order of flow.
+        built: Tables built and checked in this run.
     """
 
     study: Study
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     results: list[CheckResult] = field(default_factory=list)
+    built: set[str] = field(default_factory=set)
     _held: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -103,16 +107,19 @@ class Run:
             columns = _summary(connection, table)
             plot = reporting.plot(connection, self.study, table.name) if table.step == "report" else None
         self.results = [kept for kept in self.results if kept.table != table.name] + results
+        self.built.add(table.name)
         return Built(rows, results, columns, plot)
 
-    def write_report(self) -> Path:
-        """Write the cohort report into the run's folder."""
+    def publish(self) -> Path:
+        """Write the cohort report and make this run the current one.
+
+        Raises:
+            CheckError: A table of the study was not built and checked in this run, or a blocking check failed.
+        """
+        self._require_all_checked()
         on_step.get()("report")
         with self.workspace.connected() as connection:
-            return reporting.write(connection, self.study, self.facts, self.results, self.folder / "report")
-
-    def publish(self) -> Path:
-        """Make this run the current one."""
+            reporting.write(connection, self.study, self.facts, self.results, self.folder / "report")
         manifest = {
             "study": json.loads(self.study.model_dump_json()),
             "study_hash": self.study.fingerprint,
@@ -122,6 +129,20 @@ class Run:
             "inputs": self._inputs(),
         }
         return self.workspace.publish(self.run_id, manifest)
+
+    def _require_all_checked(self) -> None:
+        """A table that another run left in the warehouse may hold anything: no check of this run speaks for it."""
+        everything = [table.name for table in tables.of(self.study)]
+        if unchecked := [name for name in everything if name not in self.built]:
+            raise CheckError(
+                f"{self.study.name}: {len(unchecked)} of {len(everything)} tables were not built and checked in this "
+                "run, so nothing was published. Launch the whole job run_study."
+            )
+        if blocking := [f"{found.table} {found.check}" for found in self.results if found.blocks]:
+            raise CheckError(
+                f"{self.study.name}: blocking checks failed ({', '.join(blocking)}), so nothing was published. "
+                "Mend the extract or the contract and launch the whole job run_study."
+            )
 
     def _inputs(self) -> list[dict[str, Any]]:
         with self.workspace.connected() as connection:
