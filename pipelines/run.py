@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import checks, reporting, tables
+from pipelines import checks, reporting, tables, warehouse
 from pipelines import study as studies
 from pipelines.checks import CheckResult
 from pipelines.errors import CheckError
@@ -86,6 +86,8 @@ class Run:
     def __enter__(self) -> "Run":
         self._held.enter_context(self.workspace.locked())
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.workspace.connected() as connection:
+            warehouse.keep_only(connection, [table.name for table in tables.of(self.study)])
         return self
 
     def __exit__(self, *failure: object) -> None:

@@ -1,6 +1,6 @@
 """The DuckDB warehouse: opening it locked down, and building tables in it from contracts and SQL files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,27 @@ def create(connection: Connection, contract: Contract) -> None:
 def create_if_missing(connection: Connection, contract: Contract) -> None:
     connection.execute(f"create schema if not exists {contract.schema_name}")
     connection.execute(contract.ddl.replace("create or replace table", "create table if not exists", 1))
+
+
+def keep_only(connection: Connection, tables: Collection[str]) -> None:
+    """Drop every table that is not among these, with what was written along for it.
+
+    A warehouse outlives its runs, so it can hold a source that the study named once.
+    """
+    found = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+    kept_schemas = {table.split(".")[0] for table in tables}
+    for schema in {schema for schema, _ in found} - kept_schemas:
+        connection.execute(f'drop schema "{schema}" cascade')
+    for schema, name in found:
+        if schema in kept_schemas and f"{schema}.{name}" not in tables:
+            connection.execute(f'drop table "{schema}"."{name}"')
+    for written_along in ("raw.delivery", "raw.quarantine"):
+        schema, name = written_along.split(".")
+        if (schema, name) in found:
+            connection.execute(
+                f"delete from {written_along} where not list_contains(?, 'raw_' || source || '.' || table_name)",
+                [sorted(tables)],
+            )
 
 
 def build_from_sql(connection: Connection, sql: SqlFile, contract: Contract, values: Mapping[str, Any]) -> int:

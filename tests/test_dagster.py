@@ -118,6 +118,6 @@ def test_a_report_is_not_published_over_a_blocking_check(small_study):
             failing_rows=2,
         )
     ]
-    with run, pytest.raises(CheckError, match="clean.patient key_unique"):
+    with run, pytest.raises(CheckError, match=r"clean\.patient key_unique"):
         run.publish()
     assert not (small_study.parent / "out" / "current").exists()
