@@ -1,12 +1,13 @@
 """The command line: ``oih run``, ``simulate``, ``check`` and ``ui``.
 
 Exit code 0 only when every blocking check passed and the report was published, 1 for what the user can mend, said
-in one line. Anything else is a bug and keeps its traceback.
+in one line. Anything else is a bug: it keeps its traceback and leaves with 70.
 """
 
 import os
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ app = typer.Typer(
 console = Console()
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
+BUG = 70  # what sysexits.h calls an internal software error
 CHECKED_STEPS = ("raw", "reference", "clean")
 
 
@@ -183,6 +185,9 @@ def main() -> None:
         code = 130
     except typer.exceptions.TyperException as error:
         code = _complain(f"oih: {error} Run oih --help for the commands.")
+    except Exception:
+        traceback.print_exc()
+        code = BUG
     _leave(code)
 
 
