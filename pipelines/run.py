@@ -84,10 +84,12 @@ class Run:
         )
 
     def __enter__(self) -> "Run":
-        self._held.enter_context(self.workspace.locked())
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self.workspace.connected() as connection:
-            warehouse.keep_only(connection, [table.name for table in tables.of(self.study)])
+        with ExitStack() as held:
+            held.enter_context(self.workspace.locked())
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self.workspace.connected() as connection:
+                warehouse.keep_only(connection, [table.name for table in tables.of(self.study)])
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *failure: object) -> None:
