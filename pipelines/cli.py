@@ -53,7 +53,7 @@ def oih(
 def run(study: StudyFile) -> None:
     """Run a study and publish its report."""
     loaded = studies.load(study)
-    _require_extracts(loaded)
+    _require_inputs(loaded)
     with _progress(f"Running {loaded.name}") as advance:
         from pipelines import run as runs
         from pipelines import tables
@@ -89,7 +89,7 @@ def check(study: StudyFile) -> None:
     from pipelines import checks, tables, warehouse
 
     loaded = studies.load(study)
-    _require_extracts(loaded)
+    _require_inputs(loaded)
     wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
     folders = [source.folder for source in loaded.sources.values()]
     found = []
@@ -126,13 +126,13 @@ def ui(
     raise typer.Exit(launch.open_ui(study, studies.load(study), port))
 
 
-def _require_extracts(loaded: studies.Study) -> None:
-    for name, source in loaded.sources.items():
-        if not source.folder.is_dir():
-            raise PipelineError(
-                f"{source.folder}: there is no such folder for source {name}. "
-                "Put the extract there or correct the folder in the study."
-            )
+def _require_inputs(loaded: studies.Study) -> None:
+    """Refuse what would stop the run later, before anything runs."""
+    from pipelines import extracts
+
+    for source in loaded.sources.values():
+        extracts.require_folder(source.folder)
+    studies.require_truth(loaded)
 
 
 def _print_checked(found: list, quarantined: list[tuple]) -> None:

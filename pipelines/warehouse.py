@@ -10,7 +10,7 @@ import polars as pl
 
 from pipelines import paths
 from pipelines.contracts import Contract
-from pipelines.errors import ContractError, SqlFileError, WorkspaceError
+from pipelines.errors import ContractError, SqlFileError, StudyError, WorkspaceError
 from pipelines.sql_files import SqlFile
 
 Connection = duckdb.DuckDBPyConnection
@@ -28,6 +28,7 @@ def opened(
 
     Raises:
         WorkspaceError: Another process holds the warehouse open.
+        StudyError: The memory limit is too small for what is done with the connection.
     """
     spill = path.parent / "spill"
     spill.mkdir(exist_ok=True, mode=0o700)
@@ -36,8 +37,11 @@ def opened(
     except duckdb.IOException:
         raise WorkspaceError(f"{path}: another program has the warehouse open. Close it there and run again.") from None
     with connection:
-        lock_down(connection, spill, readable, memory_limit)
-        yield connection
+        try:
+            lock_down(connection, spill, readable, memory_limit)
+            yield connection
+        except duckdb.OutOfMemoryException:
+            raise StudyError(f"memory_limit: {memory_limit} is too little for this study. Raise it there.") from None
 
 
 def lock_down(connection: Connection, spill: Path, readable: Sequence[Path], memory_limit: str) -> None:
@@ -105,6 +109,8 @@ def insert(connection: Connection, sql: SqlFile, into: str, values: Mapping[str,
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
         # These speak of the file's text, never of a row.
         raise SqlFileError(f"{paths.relative(sql.path)}: {_first_line(error)}. Mend the file.") from None
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise SqlFileError(
             f"{paths.relative(sql.path)}: {type(error).__name__} while it ran. Guard the step that casts or divides."

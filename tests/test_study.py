@@ -35,6 +35,8 @@ def test_folders_start_at_the_study_file(tmp_path):
         ({"sources": {"elsewhere": {"folder": "x"}}}, "source elsewhere has no contracts or no mapping"),
         ({"dose_definition": "guess"}, "dose_definition: input should be 'on_therapy_days' or 'window_days'"),
         ({"memory_limit": "lots"}, "memory_limit: string should match"),
+        ({"memory_limit": "1MB"}, "memory_limit: is below 256 MB"),
+        ({"memory_limit": "0GB"}, "memory_limit: is below 256 MB"),
         ({"factor_set": "cdc_1999"}, "factor set cdc_1999"),
         ({"settings": {"long_term_covered_days": 121}}, "long_term_covered_days is more than long_term_span_days has"),
         ({"settings": {"early_from_day": 40}}, "early_from_day is after early_to_day"),

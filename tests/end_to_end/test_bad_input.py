@@ -1,11 +1,16 @@
 """What is delivered spoiled ends in one clear line or in quarantine with its reason: nothing is lost, nothing leaks."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pipelines import study as studies
 from pipelines import tables, warehouse
 from pipelines.cli import check as oih_check
+from pipelines.cli import run as oih_run
 from pipelines.errors import PipelineError
+from pipelines.workspace import Workspace
 from tests.end_to_end.conftest import append, compress, oih
 
 
@@ -18,7 +23,54 @@ def refused(study) -> str:
 
 
 def test_a_missing_extract_folder(study, tmp_path):
-    assert "there is no such folder for source simulated" in refused(study(sources={"simulated": {"folder": "gone"}}))
+    assert "gone: is not a folder" in refused(study(sources={"simulated": {"folder": "gone"}}))
+
+
+@pytest.mark.parametrize("place", ["patient.csv", ""])
+def test_a_file_or_folder_that_may_not_be_read_is_said_to_be_just_that(study, extract, place, bound_by_permissions):
+    file = study()
+    (extract / place).chmod(0)
+    left = oih("check", file, prefix=bound_by_permissions)
+    (extract / place).chmod(0o700)
+    assert left.returncode == 1
+    assert left.stderr.startswith(f"error: {place or extract}: cannot be read (Permission denied). ")
+    assert len(left.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("place", ["out", "out/lock", "out/work", "out/runs", "out/work/warehouse.duckdb"])
+def test_an_output_that_may_not_be_written_is_said_before_anything_runs(
+    study, extract, tmp_path, place, bound_by_permissions
+):
+    file = study()
+    Workspace(studies.load(file)).create()
+    for written in ("out/lock", "out/work/warehouse.duckdb"):
+        (tmp_path / written).touch()
+    (tmp_path / place).chmod(0o400)
+    lock = [sys.executable, "-c", "import sys; from pathlib import Path; from pipelines import study, workspace\n"]
+    lock[-1] += "with workspace.Workspace(study.load(Path(sys.argv[1]))).locked(): pass"
+    left = subprocess.run([*bound_by_permissions, *lock, str(file)], capture_output=True, text=True)
+    (tmp_path / place).chmod(0o700)
+    said = left.stderr.strip().splitlines()[-1]
+    assert "WorkspaceError" in said
+    assert "cannot be written (Permission denied)" in said
+
+
+def test_truth_that_is_not_there_is_said_before_anything_runs(study, extract, tmp_path):
+    file = study(truth="truth")
+    assert "truth: has no patient.csv" in refused(file)
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "patient.csv").touch()
+    with pytest.raises(PipelineError, match=r"has no escalation\.csv .* delete the truth line"):
+        oih_run(file)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_little_memory_names_the_limit(tmp_path):
+    with (
+        pytest.raises(PipelineError, match=r"memory_limit: 1MB is too little"),
+        warehouse.opened(tmp_path / "w.duckdb", memory_limit="1MB") as connection,
+    ):
+        connection.execute("select list(range) from range(1000000)").fetchall()
 
 
 def test_a_missing_file(study, extract):
