@@ -628,6 +628,18 @@ def test_a_run_that_checked_nothing_still_has_its_data_docs(tmp_path):
     )
 
 
+def test_the_pages_of_a_failed_run_say_so_first_and_never_that_every_check_passed(tmp_path):
+    passed = [result(status="passed", failing_rows=0)]
+    failed = {"failures": ["rx.csv: is empty. Deliver it again."], "not_built": ["raw_x.rx", "clean.patient"]}
+    index = checks.data_docs(passed, tmp_path, "Demo study", {}, **failed)
+    page = text_of(index)
+    assert "Run failed rx.csv: is empty. Deliver it again." in page
+    assert "2 tables of the study: raw_x.rx, clean.patient." in page
+    assert "Every check passed" not in page
+    assert "Run failed" in text_of(tmp_path / "trajectory.prescription.html")
+    assert "Run failed" in text_of(checks.data_docs([], tmp_path, "Demo study", {}, **failed))
+
+
 def test_data_docs_need_no_network_and_lead_only_to_one_another(tmp_path):
     results = [result(), result(status="error", failing_rows=None), result(table="raw.x", status="passed")]
     checks.data_docs(results, tmp_path, "Demo study", {})

@@ -1,9 +1,12 @@
 """A run in Python, without Dagster: what it leaves in the warehouse and in its folder."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipelines import checks, contracts, simulator, tables
 from pipelines import study as studies
+from pipelines.errors import ExtractError
 from pipelines.run import Run
 
 STEPS = ("raw", "reference", "clean", "trajectory")
@@ -48,3 +51,31 @@ def test_a_source_taken_out_of_a_study_leaves_ledger_manifest_and_warehouse(stud
                 found = connection.sql(f"select distinct source from {table}").fetchall()
                 assert set(found) <= {("simulated",)}, table
     assert not [name for (name,) in schemas if "mimic" in name]
+
+
+def test_a_failed_run_leaves_quality_pages_with_the_reason_and_the_tables_it_never_reached(study, tmp_path):
+    (tmp_path / "extract" / "patient.csv").write_bytes(b"")
+    by_name = {table.name: table for table in tables.of(study)}
+    with Run(study, "failed") as run:
+        run.build(by_name["raw_simulated.procedure"])
+        with pytest.raises(ExtractError):
+            run.build(by_name["raw_simulated.patient"])
+    page = (run.folder / "quality" / "index.html").read_text()
+    assert "Run failed" in page
+    assert "patient.csv: is empty. Deliver it again." in page
+    assert "Every check passed" not in page
+    never_reached = page.split("Not built and checked</h2>")[1]
+    assert "raw_simulated.patient" in never_reached and "clean.prescription" in never_reached
+    assert "raw_simulated.procedure," not in never_reached
+
+
+def test_what_a_bug_says_is_not_on_the_quality_pages_for_it_can_quote_a_row(study):
+    def bug(connection, study):
+        raise KeyError("CANARY")
+
+    [table] = [table for table in tables.of(study) if table.name == "clean.patient"]
+    with Run(study, "failed") as run, pytest.raises(KeyError):
+        run.build(replace(table, build=bug))
+    page = (run.folder / "quality" / "index.html").read_text()
+    assert "clean.patient: stopped by a bug or from outside" in page
+    assert "CANARY" not in page

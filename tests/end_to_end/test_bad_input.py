@@ -186,4 +186,6 @@ def test_too_many_rejected_rows_stop_the_run_with_the_check_and_leave_quality_pa
     assert ran.stderr.startswith("error: ") and len(ran.stderr.strip().splitlines()) == 1
     assert "patient" in ran.stderr
     assert not (tmp_path / "out" / "current").exists()
-    assert list((tmp_path / "out" / "runs").glob("*/quality/index.html"))
+    [page] = (tmp_path / "out" / "runs").glob("*/quality/index.html")
+    assert "Run failed" in page.read_text()
+    assert "clean.patient" in page.read_text().split("Not built and checked</h2>")[1]
