@@ -101,6 +101,7 @@ class Run:
         with self._held:
             if not self.is_published:
                 self._write_quality()
+            self.workspace.forget_old_runs()
 
     def build(self, table: Table) -> Built:
         """Build one table and check it against its contract.

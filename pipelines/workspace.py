@@ -3,7 +3,8 @@
 Layout::
 
     <output>/work/warehouse.duckdb     the writer's
-    <output>/runs/<run_id>/            warehouse.duckdb, report/, quality/, manifest.json; the last 3 are kept
+    <output>/runs/<run_id>/            warehouse.duckdb, report/, quality/, manifest.json; kept are the last 3 published
+                                       and the last 3 others, which have quality/ alone
     <output>/current -> runs/<run_id>  swapped by one rename: warehouse and report change together
     <output>/models/ .dagster/ lock
 """
@@ -127,13 +128,14 @@ class Workspace:
         link.unlink(missing_ok=True)
         link.symlink_to(Path("runs") / run_id)
         os.replace(link, self.current)
-        self._forget_old_runs()
         return folder
 
-    def _forget_old_runs(self) -> None:
-        kept = {self.current.resolve().name}
+    def forget_old_runs(self) -> None:
+        """Delete all but the last published runs and the last others; failures never displace a published run."""
         newest_first = sorted((self.root / "runs").iterdir(), key=lambda run: run.stat().st_mtime, reverse=True)
-        kept |= {run.name for run in newest_first[:RUNS_KEPT]}
-        for run in newest_first:
-            if run.name not in kept:
+        published = [run for run in newest_first if (run / "manifest.json").exists()]
+        others = [run for run in newest_first if run not in published]
+        current = self.current.resolve().name
+        for run in published[RUNS_KEPT:] + others[RUNS_KEPT:]:
+            if run.name != current:
                 shutil.rmtree(run)

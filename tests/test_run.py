@@ -1,5 +1,6 @@
 """A run in Python, without Dagster: what it leaves in the warehouse and in its folder."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -67,6 +68,17 @@ def test_a_failed_run_leaves_quality_pages_with_the_reason_and_the_tables_it_nev
     never_reached = page.split("Not built and checked</h2>")[1]
     assert "raw_simulated.patient" in never_reached and "clean.prescription" in never_reached
     assert "raw_simulated.procedure," not in never_reached
+
+
+def test_failed_runs_do_not_pile_up(study, monkeypatch):
+    monkeypatch.setattr(checks, "data_docs", lambda *_, **__: None)
+    for number in range(5):
+        with Run(study, str(number)) as run:
+            pass
+        os.utime(run.folder, (number, number))
+    with Run(study, "last") as run:
+        pass
+    assert sorted(folder.name for folder in run.folder.parent.iterdir()) == ["3", "4", "last"]
 
 
 def test_what_a_bug_says_is_not_on_the_quality_pages_for_it_can_quote_a_row(study):
