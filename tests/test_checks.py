@@ -591,6 +591,20 @@ def text_of(page: Path) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body))
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"failing_rows": 678, "rows": 12345}, "failed, 678 of 12,345 rows"),
+        ({"failing_rows": 6208, "rows": 0, "expectation": "unexpected_rows_expectation"}, "failed, 6,208 rows"),
+        ({"failing_rows": 3, "rows": 10, "expectation": "unexpected_rows_expectation"}, "failed, 3 rows"),
+        ({"failing_rows": None}, "failed"),
+        ({"failing_rows": None, "status": "error"}, "error"),
+    ],
+)
+def test_an_outcome_is_a_share_of_the_rows_only_where_those_were_checked(fields, said):
+    assert result(**fields).outcome == said
+
+
 def test_data_docs_show_each_check_with_its_counts_and_reason(tmp_path):
     index = checks.data_docs([result()], tmp_path / "deep" / "quality", "Demo study", {"Study": "demo", "Code": "abc"})
     assert index == tmp_path / "deep" / "quality" / "index.html"

@@ -47,7 +47,7 @@ def _checked(built: Built) -> list[dg.AssetCheckResult]:
     for severity in (CRITICAL, WARNING):
         judged = [found for found in built.checks if found.severity == severity]
         broken = [found for found in judged if found.status != "passed"]
-        lines = [f"- {found.check}: {found.status}, {found.failing_rows} of {found.rows} rows" for found in broken]
+        lines = [f"- {found.check}: {found.outcome}" for found in broken]
         results.append(
             dg.AssetCheckResult(
                 check_name=severity,
