@@ -146,6 +146,10 @@ def _print_checked(found: list, quarantined: list[tuple]) -> None:
         blocked = sum(count for outcome, count in outcomes.items() if outcome.startswith("critical"))
         summary.add_row(table, str(outcomes["passed"]), str(warned or "-"), str(blocked or "-"))
     console.print(summary)
+    for result in found:
+        if result.status != "passed":
+            line = f"{result.severity}: {result.table} {result.check}: {result.outcome}. {result.why}"
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
     if quarantined:
         rejected = RichTable("Source", "Table", "Rule", "Column", "Rows in quarantine")
         for row in quarantined:

@@ -1,5 +1,6 @@
 """What is delivered spoiled ends in one clear line or in quarantine with its reason: nothing is lost, nothing leaks."""
 
+import re
 import subprocess
 import sys
 
@@ -115,6 +116,18 @@ def test_what_is_delivered_compressed_with_a_mark_and_in_another_order_reads_the
                 table.build(connection, loaded)
         read = connection.sql("select patient_id, sex, birth_year from raw_simulated.patient order by source_row")
         assert read.fetchall() == [(row[0], row[1], int(row[2])) for row in rows[1:]]
+
+
+def test_a_column_that_no_contract_declares_is_a_warning_and_is_not_named(study, extract, capsys):
+    file = extract / "procedure.csv"
+    header, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([f"{header},CANARY", *(f"{row},x" for row in rows)]) + "\n")
+    oih_check(study())
+    said = capsys.readouterr().out
+    assert re.search(
+        r"^warning: raw\.delivery \w+: failed, 1 rows\. Columns that no contract declares", said, re.MULTILINE
+    )
+    assert "CANARY" not in said
 
 
 # Each row is spoiled in one way; the canary stands in for a value nobody may see.
