@@ -8,12 +8,12 @@ import dagster as dg
 import pytest
 import yaml
 
-from pipelines import paths, simulator, tables
+from pipelines import paths, simulator, tables, warehouse
 from pipelines import study as studies
 from pipelines.checks import CheckResult
 from pipelines.definitions import defs
 from pipelines.defs import launch, study_run
-from pipelines.errors import CheckError
+from pipelines.errors import CheckError, WorkspaceError
 from pipelines.run import Run
 from pipelines.workspace import Workspace
 
@@ -121,3 +121,14 @@ def test_a_report_is_not_published_over_a_blocking_check(small_study):
     with run, pytest.raises(CheckError, match=r"clean\.patient key_unique"):
         run.publish()
     assert not (small_study.parent / "out" / "current").exists()
+
+
+def test_what_a_user_can_mend_as_a_run_begins_reaches_the_command_line_as_it_was_said(small_study, monkeypatch):
+    def in_use(*_):
+        raise WorkspaceError("warehouse.duckdb: another program has the warehouse open. Close it there.")
+
+    for variable in ("DAGSTER_HOME", study_run.STUDY_VARIABLE):
+        monkeypatch.setenv(variable, "")  # put back afterwards
+    monkeypatch.setattr(warehouse, "keep_only", in_use)
+    with pytest.raises(WorkspaceError, match="another program"):
+        launch.run(small_study, studies.load(small_study))
