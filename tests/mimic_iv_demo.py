@@ -13,12 +13,9 @@ STUDY = paths.ROOT / "studies" / "mimic_iv_demo.yaml"
 
 
 def _extract() -> Path:
-    """Where the variable says; else where the study says, or beside the project among data that projects share."""
-    if said := os.environ.get(VARIABLE):
-        return Path(said)
-    delivered = studies.load(STUDY).sources["mimic_iv"].folder
-    beside = paths.ROOT.parent / "shared" / "data" / delivered.name
-    return delivered if delivered.is_dir() or not beside.is_dir() else beside
+    """Where the variable says; else where the study says."""
+    said = os.environ.get(VARIABLE)
+    return Path(said) if said else studies.load(STUDY).sources["mimic_iv"].folder
 
 
 EXTRACT = _extract()
