@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
 
 from pipelines import paths, simulator, tables, warehouse
-from pipelines.study import Source, Study
+from pipelines.study import Source, Study, require_truth
 from pipelines.warehouse import Connection
 from pipelines.workspace import Workspace
 
@@ -220,6 +220,7 @@ def _labelled(feature: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
 def _scored_truth(connection: Connection, study: Study) -> pl.DataFrame | None:
     if study.truth is None:
         return None
+    require_truth(study)
     score = connection.sql(
         "select episode_id, patient_index, oih_probability from label.score join episode.episode using (episode_id)"
     ).pl()

@@ -1,12 +1,13 @@
 """The command line: ``oih run``, ``simulate``, ``check`` and ``ui``.
 
 Exit code 0 only when every blocking check passed and the report was published, 1 for what the user can mend, said
-in one line. Anything else is a bug and keeps its traceback.
+in one line. Anything else is a bug: it keeps its traceback and leaves with 70.
 """
 
 import os
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ mme = typer.Typer(cls=_OneOff, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(mme, name="mme")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
+BUG = 70  # what sysexits.h calls an internal software error
 CHECKED_STEPS = ("raw", "reference", "clean")
 
 
@@ -67,7 +69,7 @@ def oih(
 def run(study: StudyFile) -> None:
     """Run a study and publish its report."""
     loaded = studies.load(study)
-    _require_extracts(loaded)
+    _require_inputs(loaded)
     with _progress(f"Running {loaded.name}") as advance:
         from pipelines import run as runs
         from pipelines import tables
@@ -103,7 +105,7 @@ def check(study: StudyFile) -> None:
     from pipelines import checks, tables, warehouse
 
     loaded = studies.load(study)
-    _require_extracts(loaded)
+    _require_inputs(loaded)
     wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
     folders = [source.folder for source in loaded.sources.values()]
     found = []
@@ -277,13 +279,13 @@ def _day(where: str, text: str) -> date:
         raise PipelineError(f"{where}: is not a day. Write it as 2024-01-31.") from None
 
 
-def _require_extracts(loaded: studies.Study) -> None:
-    for name, source in loaded.sources.items():
-        if not source.folder.is_dir():
-            raise PipelineError(
-                f"{source.folder}: there is no such folder for source {name}. "
-                "Put the extract there or correct the folder in the study."
-            )
+def _require_inputs(loaded: studies.Study) -> None:
+    """Refuse what would stop the run later, before anything runs."""
+    from pipelines import extracts
+
+    for source in loaded.sources.values():
+        extracts.require_folder(source.folder)
+    studies.require_truth(loaded)
 
 
 def _print_checked(found: list, quarantined: list[tuple]) -> None:
@@ -297,6 +299,10 @@ def _print_checked(found: list, quarantined: list[tuple]) -> None:
         blocked = sum(count for outcome, count in outcomes.items() if outcome.startswith("critical"))
         summary.add_row(table, str(outcomes["passed"]), str(warned or "-"), str(blocked or "-"))
     console.print(summary)
+    for result in found:
+        if result.status != "passed":
+            line = f"{result.severity}: {result.table} {result.check}: {result.outcome}. {result.why}"
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
     if quarantined:
         rejected = RichTable("Source", "Table", "Rule", "Column", "Rows in quarantine")
         for row in quarantined:
@@ -336,6 +342,9 @@ def main() -> None:
         code = 130
     except typer.exceptions.TyperException as error:
         code = _complain(f"oih: {error} Run oih --help for the commands.")
+    except Exception:
+        traceback.print_exc()
+        code = BUG
     _leave(code)
 
 

@@ -11,6 +11,7 @@ import csv
 import gzip
 import hashlib
 import io
+import os
 import re
 import zlib
 from collections import deque
@@ -170,8 +171,7 @@ def _find(contract: Contract, folder: Path) -> dict[str, Path]:
     """The delivered files by their path below the folder, sorted by it."""
     if contract.files is None:
         raise ContractError(f"{contract.table}: names no files. Add a glob below the extract's folder.")
-    if not folder.is_dir():
-        raise ExtractError(f"{folder}: is not a folder. Deliver it, or correct the folder in the study.")
+    require_folder(folder)
     found = sorted(
         (path.relative_to(folder).as_posix(), path) for path in folder.glob(contract.files) if path.is_file()
     )
@@ -190,8 +190,31 @@ def _find(contract: Contract, folder: Path) -> dict[str, Path]:
     return dict(found)
 
 
+def require_folder(folder: Path) -> None:
+    """Refuse a folder that is not there, or of which some part cannot be listed: that would pass for an empty one.
+
+    Raises:
+        ExtractError: Says which.
+    """
+    place = folder
+    try:
+        for place in (folder, *folder.rglob("*/")):
+            os.listdir(f"{place}/.")  # the dot takes the right to enter, too
+    except (FileNotFoundError, NotADirectoryError):
+        raise ExtractError(f"{folder}: is not a folder. Deliver it, or correct the folder in the study.") from None
+    except OSError as error:
+        raise ExtractError(f"{place}: cannot be read ({error.strerror}). Give yourself the right to read it.") from None
+
+
 def _read(file: _File) -> _Delivery:
-    if not file.path.stat().st_size:
+    try:
+        with file.path.open("rb") as stream:
+            is_empty = not stream.read(1)
+    except OSError as error:
+        raise ExtractError(
+            f"{file.where}: cannot be read ({error.strerror}). Give yourself the right to read it, or deliver it again."
+        ) from None
+    if is_empty:
         raise ExtractError(f"{file.where}: is empty. Deliver it again.")
     return _read_parquet(file) if file.where.lower().endswith(".parquet") else _read_csv(file)
 

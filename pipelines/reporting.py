@@ -117,7 +117,12 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
             totals=_totals(published["cohort_characteristic"].frame),
             checks=_counted(checks),
             not_passed=_not_passed(checks, min_cell_count),
-            deliveries=_select(connection, "select * from raw.delivery order by source, table_name, source_file"),
+            deliveries=_select(
+                connection,
+                # Names of undeclared columns stay inside: where a header is missing, they are values.
+                "select source, source_file, sha256, coalesce(len(undeclared_columns), 0) as undeclared_column_count "
+                "from raw.delivery order by source, table_name, source_file",
+            ),
             factors=_select(
                 connection,
                 "select * from reference.mme_factor where factor_set = ? "

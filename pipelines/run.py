@@ -4,17 +4,18 @@ Dagster drives it table by table; nothing here knows Dagster.
 """
 
 import json
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import checks, reporting
+from pipelines import checks, reporting, tables, warehouse
 from pipelines import study as studies
 from pipelines.checks import CheckResult
+from pipelines.errors import CheckError, PipelineError
 from pipelines.study import Study
 from pipelines.tables import Table
 from pipelines.warehouse import Connection
@@ -48,12 +49,19 @@ class Run:
     Attributes:
         study: The study that runs.
         run_id: Names the run's folder.
+        results: What was checked, in the order of flow.
+        built: Tables built and checked in this run.
+        failures: What stopped it, without a value of a row.
+        is_published: It is the current one.
     """
 
     study: Study
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     results: list[CheckResult] = field(default_factory=list)
+    built: set[str] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)
+    is_published: bool = False
     _held: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -80,15 +88,20 @@ class Run:
         )
 
     def __enter__(self) -> "Run":
-        self._held.enter_context(self.workspace.locked())
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with ExitStack() as held:
+            held.enter_context(self.workspace.locked())
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self.workspace.connected() as connection:
+                warehouse.keep_only(connection, [table.name for table in tables.of(self.study)])
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *failure: object) -> None:
         """Write the quality pages, for a failed run too, and let go of the folder."""
         with self._held:
-            if self.results:
-                checks.data_docs(self.results, self.folder / "quality", self.study.title, self._fact_lines())
+            if not self.is_published:
+                self._write_quality()
+            self.workspace.forget_old_runs()
 
     def build(self, table: Table) -> Built:
         """Build one table and check it against its contract.
@@ -96,6 +109,10 @@ class Run:
         Only ingest can read the extracts; every other step opens the warehouse with no folder to read.
         """
         on_step.get()(table.name)
+        with self._failure_noted(table.name):
+            return self._build(table)
+
+    def _build(self, table: Table) -> Built:
         readable = [source.folder for source in self.study.sources.values()] if table.is_ingest else []
         with self.workspace.connected(readable) as connection:
             rows = table.build(connection, self.study)
@@ -103,17 +120,27 @@ class Run:
             columns = _summary(connection, table)
             plot = reporting.plot(connection, self.study, table.name) if table.step == "report" else None
         self.results = [kept for kept in self.results if kept.table != table.name] + results
+        self.built.add(table.name)
         return Built(rows, results, columns, plot)
 
-    def write_report(self) -> Path:
-        """Write the cohort report into the run's folder."""
-        on_step.get()("report")
-        with self.workspace.connected() as connection:
-            return reporting.write(connection, self.study, self.facts, self.results, self.folder / "report")
-
     def publish(self) -> Path:
-        """Make this run the current one."""
-        manifest = {
+        """Write the cohort report and make this run the current one.
+
+        Raises:
+            CheckError: A table of the study was not built and checked in this run, or a blocking check failed.
+        """
+        on_step.get()("report")
+        with self._failure_noted("report.page"):
+            self._require_all_checked()
+            with self.workspace.connected() as connection:
+                reporting.write(connection, self.study, self.facts, self.results, self.folder / "report")
+            self._write_quality()
+            folder = self.workspace.publish(self.run_id, self._manifest())
+        self.is_published = True
+        return folder
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
             "study": json.loads(self.study.model_dump_json()),
             "study_hash": self.study.fingerprint,
             "code_version": studies.code_version(),
@@ -121,7 +148,48 @@ class Run:
             "started_at": self.started_at.isoformat(timespec="seconds"),
             "inputs": self._inputs(),
         }
-        return self.workspace.publish(self.run_id, manifest)
+
+    def _require_all_checked(self) -> None:
+        """A table that another run left in the warehouse may hold anything: no check of this run speaks for it."""
+        if unchecked := len(self._not_built()):
+            raise CheckError(
+                f"{self.study.name}: {unchecked} tables were not built and checked in this run, so nothing was "
+                "published. Launch the whole job run_study."
+            )
+        if blocking := self._blocking():
+            raise CheckError(
+                f"{self.study.name}: blocking checks failed ({', '.join(blocking)}), so nothing was published. "
+                "Mend the extract or the contract and launch the whole job run_study."
+            )
+
+    def _not_built(self) -> list[str]:
+        return [table.name for table in tables.of(self.study) if table.name not in self.built]
+
+    def _blocking(self) -> list[str]:
+        return [f"{found.table} {found.check}" for found in self.results if found.blocks]
+
+    @contextmanager
+    def _failure_noted(self, step: str) -> Iterator[None]:
+        """Keep what stopped a step for the quality pages: Dagster does not tell it at the end of a run."""
+        try:
+            yield
+        except PipelineError as error:
+            self.failures.append(str(error))
+            raise
+        except BaseException:  # an interrupt, too; its own text may quote a row
+            self.failures.append(f"{step}: stopped by a bug or from outside. Dagster's history of the run has more.")
+            raise
+
+    def _write_quality(self) -> None:
+        blocking = [f"{check}: a blocking check that did not pass." for check in self._blocking()]
+        checks.data_docs(
+            self.results,
+            self.folder / "quality",
+            self.study.title,
+            self._fact_lines(),
+            failures=[*self.failures, *blocking],
+            not_built=self._not_built(),
+        )
 
     def _inputs(self) -> list[dict[str, Any]]:
         with self.workspace.connected() as connection:

@@ -1,5 +1,7 @@
 """A study: one YAML file that says which extracts, which definitions and where the output goes."""
 
+import os
+import re
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import polars as pl
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 import pipelines
@@ -15,6 +17,16 @@ from pipelines import contracts, ndc, paths, sql_files
 from pipelines.errors import StudyError
 from pipelines.overlap import Overlap
 from pipelines.settings import Settings
+
+TRUTH_FILES = ("patient.csv", "escalation.csv")
+SMALLEST_MEMORY_MB = 256  # below this DuckDB gives up on small studies
+
+
+def _require_enough_memory(limit: str) -> str:
+    number, unit = re.fullmatch(r"([\d.]+)\s?([MG])i?B", limit).groups()  # type: ignore[union-attr]
+    if float(number) * (1024 if unit == "G" else 1) < SMALLEST_MEMORY_MB:
+        raise ValueError(f"is below {SMALLEST_MEMORY_MB} MB")
+    return limit
 
 
 class _Strict(BaseModel):
@@ -119,7 +131,11 @@ class Study(_Strict):
     disclosure: Disclosure = Disclosure()
     training: Training = Training()
     truth: Path | None = None
-    memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$")] = "4GB"
+    memory_limit: Annotated[
+        str,
+        StringConstraints(pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$"),
+        AfterValidator(_require_enough_memory),
+    ] = "4GB"
 
     @field_validator("factor_set", "parenteral_factor_set", mode="before")
     @classmethod
@@ -171,11 +187,27 @@ def load(path: Path) -> Study:
     return study
 
 
+def require_truth(study: Study) -> None:
+    """Refuse a study whose truth is not where it says.
+
+    Raises:
+        StudyError: A file of the truth is missing or cannot be read.
+    """
+    for name in TRUTH_FILES if study.truth else ():
+        assert study.truth
+        if not os.access(study.truth / name, os.R_OK):
+            raise StudyError(
+                f"{study.truth}: has no {name} that can be read. "
+                "Simulate the extract with its truth, or delete the truth line from the study."
+            )
+
+
 def _faults(error: ValidationError) -> str:
     faults = []
     for fault in error.errors():
         key = ".".join(map(str, fault["loc"])) or "the file"
-        what = "is no key of a study" if fault["type"] == "extra_forbidden" else fault["msg"].lower()
+        said = fault["msg"].removeprefix("Value error, ")
+        what = "is no key of a study" if fault["type"] == "extra_forbidden" else said[0].lower() + said[1:]
         faults.append(f"{key}: {what}")
     return "; ".join(faults)
 

@@ -1,6 +1,6 @@
 """The DuckDB warehouse: opening it locked down, and building tables in it from contracts and SQL files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import polars as pl
 
 from pipelines import paths
 from pipelines.contracts import Contract
-from pipelines.errors import ContractError, SqlFileError, WorkspaceError
+from pipelines.errors import ContractError, SqlFileError, StudyError, WorkspaceError
 from pipelines.sql_files import SqlFile
 
 Connection = duckdb.DuckDBPyConnection
@@ -28,6 +28,7 @@ def opened(
 
     Raises:
         WorkspaceError: Another process holds the warehouse open.
+        StudyError: The memory limit is too small for what is done with the connection.
     """
     spill = path.parent / "spill"
     spill.mkdir(exist_ok=True, mode=0o700)
@@ -36,8 +37,11 @@ def opened(
     except duckdb.IOException:
         raise WorkspaceError(f"{path}: another program has the warehouse open. Close it there and run again.") from None
     with connection:
-        lock_down(connection, spill, readable, memory_limit)
-        yield connection
+        try:
+            lock_down(connection, spill, readable, memory_limit)
+            yield connection
+        except duckdb.OutOfMemoryException:
+            raise StudyError(f"memory_limit: {memory_limit} is too little for this study. Raise it there.") from None
 
 
 def lock_down(connection: Connection, spill: Path, readable: Sequence[Path], memory_limit: str) -> None:
@@ -62,6 +66,27 @@ def create_if_missing(connection: Connection, contract: Contract) -> None:
     connection.execute(contract.ddl.replace("create or replace table", "create table if not exists", 1))
 
 
+def keep_only(connection: Connection, tables: Collection[str]) -> None:
+    """Drop every table that is not among these, with what was written along for it.
+
+    A warehouse outlives its runs, so it can hold a source that the study named once.
+    """
+    found = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+    kept_schemas = {table.split(".")[0] for table in tables}
+    for schema in {schema for schema, _ in found} - kept_schemas:
+        connection.execute(f'drop schema "{schema}" cascade')
+    for schema, name in found:
+        if schema in kept_schemas and f"{schema}.{name}" not in tables:
+            connection.execute(f'drop table "{schema}"."{name}"')
+    for written_along in ("raw.delivery", "raw.quarantine"):
+        schema, name = written_along.split(".")
+        if (schema, name) in found:
+            connection.execute(
+                f"delete from {written_along} where not list_contains(?, 'raw_' || source || '.' || table_name)",
+                [sorted(tables)],
+            )
+
+
 def build_from_sql(connection: Connection, sql: SqlFile, contract: Contract, values: Mapping[str, Any]) -> int:
     """Build the table a SQL file is about: DDL from its contract, then the file's rows by name.
 
@@ -84,6 +109,8 @@ def insert(connection: Connection, sql: SqlFile, into: str, values: Mapping[str,
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
         # These speak of the file's text, never of a row.
         raise SqlFileError(f"{paths.relative(sql.path)}: {_first_line(error)}. Mend the file.") from None
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise SqlFileError(
             f"{paths.relative(sql.path)}: {type(error).__name__} while it ran. Guard the step that casts or divides."

@@ -3,11 +3,13 @@
 Layout::
 
     <output>/work/warehouse.duckdb     the writer's
-    <output>/runs/<run_id>/            warehouse.duckdb, report/, quality/, manifest.json; the last 3 are kept
+    <output>/runs/<run_id>/            warehouse.duckdb, report/, quality/, manifest.json; kept are the last 3 published
+                                       and the last 3 others, which have quality/ alone
     <output>/current -> runs/<run_id>  swapped by one rename: warehouse and report change together
     <output>/models/ .dagster/ lock
 """
 
+import errno
 import json
 import os
 import shutil
@@ -50,6 +52,10 @@ class Workspace:
         return self.root / ".dagster"
 
     @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
     def current(self) -> Path:
         return self.root / "current"
 
@@ -60,15 +66,21 @@ class Workspace:
         """Make the folders, readable by their owner alone.
 
         Raises:
-            WorkspaceError: The folder cannot be written.
+            WorkspaceError: The folder, or something in it that a run writes, cannot be written.
         """
         os.umask(0o077)
+        folders = (self.root, self.warehouse.parent, self.models, self.dagster_home, self.root / "runs")
+        files = (self.lock, self.warehouse, self.dagster_home / "dagster.yaml")
         try:
-            for folder in (self.root, self.warehouse.parent, self.models, self.dagster_home, self.root / "runs"):
+            for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for place in (*folders, *filter(Path.exists, files)):
+                if not os.access(place, os.R_OK | os.W_OK | (os.X_OK if place in folders else 0)):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)
         except OSError as error:
             raise WorkspaceError(
-                f"{self.root}: cannot be written ({error.strerror}). Choose another output folder in the study."
+                f"{error.filename}: cannot be written ({error.strerror}). "
+                "Give yourself the right to, or choose another output folder in the study."
             ) from None
 
     @contextmanager
@@ -80,7 +92,7 @@ class Workspace:
         """
         self.create()
         # A singleton, so that the command line and the run it starts in its own process share one hold.
-        lock = filelock.FileLock(self.root / "lock", timeout=0, mode=0o600, is_singleton=True)
+        lock = filelock.FileLock(self.lock, timeout=0, mode=0o600, is_singleton=True)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -116,13 +128,14 @@ class Workspace:
         link.unlink(missing_ok=True)
         link.symlink_to(Path("runs") / run_id)
         os.replace(link, self.current)
-        self._forget_old_runs()
         return folder
 
-    def _forget_old_runs(self) -> None:
-        kept = {self.current.resolve().name}
+    def forget_old_runs(self) -> None:
+        """Delete all but the last published runs and the last others; failures never displace a published run."""
         newest_first = sorted((self.root / "runs").iterdir(), key=lambda run: run.stat().st_mtime, reverse=True)
-        kept |= {run.name for run in newest_first[:RUNS_KEPT]}
-        for run in newest_first:
-            if run.name not in kept:
+        published = [run for run in newest_first if (run / "manifest.json").exists()]
+        others = [run for run in newest_first if run not in published]
+        current = self.current.resolve().name
+        for run in published[RUNS_KEPT:] + others[RUNS_KEPT:]:
+            if run.name != current:
                 shutil.rmtree(run)

@@ -591,6 +591,20 @@ def text_of(page: Path) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body))
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"failing_rows": 678, "rows": 12345}, "failed, 678 of 12,345 rows"),
+        ({"failing_rows": 6208, "rows": 0, "expectation": "unexpected_rows_expectation"}, "failed, 6,208 rows"),
+        ({"failing_rows": 3, "rows": 10, "expectation": "unexpected_rows_expectation"}, "failed, 3 rows"),
+        ({"failing_rows": None}, "failed"),
+        ({"failing_rows": None, "status": "error"}, "error"),
+    ],
+)
+def test_an_outcome_is_a_share_of_the_rows_only_where_those_were_checked(fields, said):
+    assert result(**fields).outcome == said
+
+
 def test_data_docs_show_each_check_with_its_counts_and_reason(tmp_path):
     index = checks.data_docs([result()], tmp_path / "deep" / "quality", "Demo study", {"Study": "demo", "Code": "abc"})
     assert index == tmp_path / "deep" / "quality" / "index.html"
@@ -626,6 +640,18 @@ def test_a_run_that_checked_nothing_still_has_its_data_docs(tmp_path):
     assert "Every check passed." in text_of(
         checks.data_docs([result(status="passed", failing_rows=0)], tmp_path, "Demo study", {})
     )
+
+
+def test_the_pages_of_a_failed_run_say_so_first_and_never_that_every_check_passed(tmp_path):
+    passed = [result(status="passed", failing_rows=0)]
+    failed = {"failures": ["rx.csv: is empty. Deliver it again."], "not_built": ["raw_x.rx", "clean.patient"]}
+    index = checks.data_docs(passed, tmp_path, "Demo study", {}, **failed)
+    page = text_of(index)
+    assert "Run failed rx.csv: is empty. Deliver it again." in page
+    assert "2 tables of the study: raw_x.rx, clean.patient." in page
+    assert "Every check passed" not in page
+    assert "Run failed" in text_of(tmp_path / "trajectory.prescription.html")
+    assert "Run failed" in text_of(checks.data_docs([], tmp_path, "Demo study", {}, **failed))
 
 
 def test_data_docs_need_no_network_and_lead_only_to_one_another(tmp_path):

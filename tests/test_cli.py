@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from tests.end_to_end.conftest import oih
@@ -39,3 +42,19 @@ def test_simulate_writes_the_extract_and_its_truth_apart(tmp_path):
     extract = {file.name for file in (tmp_path / "world" / "extract").iterdir()}
     assert extract == {"patient.csv", "prescription.csv", "pain_score.csv", "diagnosis.csv", "procedure.csv"}
     assert {file.name for file in (tmp_path / "world" / "truth").iterdir()} == {"patient.csv", "escalation.csv"}
+
+
+def test_a_bug_keeps_its_traceback_and_leaves_with_a_code_of_its_own():
+    """DuckDB's extension module would add pages of leak reports if the interpreter were taken apart."""
+    broken = (
+        "import sys, duckdb\n"
+        "from pipelines import cli\n"
+        "def bug(path):\n    raise KeyError('a bug')\n"
+        "cli.studies.load = bug\n"
+        "sys.argv = ['oih', 'check', 'study.yaml']\n"
+        "cli.main()"
+    )
+    left = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True)
+    assert left.returncode == 70
+    assert left.stderr.startswith("Traceback")
+    assert left.stderr.strip().splitlines()[-1] == "KeyError: 'a bug'"

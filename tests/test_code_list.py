@@ -3,9 +3,10 @@
 import duckdb
 import pytest
 
-from pipelines import contracts, paths, warehouse
+from pipelines import contracts, warehouse
+from tests import mimic_iv_demo
 
-TITLES = paths.ROOT.parent / "shared" / "data" / "mimic-iv-demo-2.2" / "hosp" / "d_icd_diagnoses.csv.gz"
+TITLES = mimic_iv_demo.EXTRACT / "hosp" / "d_icd_diagnoses.csv.gz"
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_a_code_belongs_to_its_condition_only(concepts_of, code_system, code, co
     assert concepts_of(code_system, code) == ({concept} if concept else set())
 
 
-@pytest.mark.skipif(not TITLES.exists(), reason="the code titles are not beside the project (../shared/data)")
+@mimic_iv_demo.needed
 def test_the_titles_of_the_codes_agree_with_the_lists(connection):
     titles = connection.execute(
         """

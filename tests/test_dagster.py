@@ -6,10 +6,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
-from pipelines import paths, tables
+from pipelines import paths, simulator, tables, warehouse
+from pipelines import study as studies
+from pipelines.checks import CheckResult
 from pipelines.definitions import defs
 from pipelines.defs import launch, study_run
+from pipelines.errors import CheckError, WorkspaceError
+from pipelines.run import Run
+from pipelines.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +72,63 @@ def test_there_is_one_named_job(repository):
 def test_the_generated_home_sends_nothing_and_runs_one_at_a_time():
     assert "telemetry:\n  enabled: false" in launch.DAGSTER_HOME
     assert "max_concurrent_runs: 1" in launch.DAGSTER_HOME
+
+
+@pytest.fixture(scope="module")
+def small_study(tmp_path_factory):
+    """A study whose warehouse holds every table, built but not checked."""
+    folder = tmp_path_factory.mktemp("small")
+    simulator.write(simulator.simulate(40, 5), folder)
+    content = {"name": "small", "title": "Small", "sources": {"simulated": {"folder": "extract"}}, "output": "out"}
+    file = folder / "study.yaml"
+    file.write_text(yaml.safe_dump(content | {"settings": {"look_back_days": 5000}}))
+    study = studies.load(file)
+    workspace = Workspace(study)
+    workspace.create()
+    with workspace.connected([study.sources["simulated"].folder]) as connection:
+        for table in tables.of(study):
+            table.build(connection, study)
+    return file
+
+
+def test_a_report_is_not_published_from_tables_that_the_run_did_not_check(repository, small_study, monkeypatch):
+    monkeypatch.setenv(study_run.STUDY_VARIABLE, str(small_study))
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(CheckError, match="Launch the whole job run_study"):
+        repository.resolve_job_def(launch.JOB).execute_in_process(
+            instance=instance, asset_selection=[dg.AssetKey(["report", "page"])], run_config=launch.QUIET
+        )
+    assert not (small_study.parent / "out" / "current").exists()
+
+
+def test_a_report_is_not_published_over_a_blocking_check(small_study):
+    study = studies.load(small_study)
+    run = Run(study, "blocked")
+    run.built = {table.name for table in tables.of(study)}
+    run.results = [
+        CheckResult(
+            table="clean.patient",
+            check="key_unique",
+            expectation="expect_column_values_to_be_unique",
+            arguments={"column": "patient_id"},
+            column="patient_id",
+            severity="critical",
+            why="One row per patient.",
+            status="failed",
+            rows=40,
+            failing_rows=2,
+        )
+    ]
+    with run, pytest.raises(CheckError, match=r"clean\.patient key_unique"):
+        run.publish()
+    assert not (small_study.parent / "out" / "current").exists()
+
+
+def test_what_a_user_can_mend_as_a_run_begins_reaches_the_command_line_as_it_was_said(small_study, monkeypatch):
+    def in_use(*_):
+        raise WorkspaceError("warehouse.duckdb: another program has the warehouse open. Close it there.")
+
+    for variable in ("DAGSTER_HOME", study_run.STUDY_VARIABLE):
+        monkeypatch.setenv(variable, "")  # put back afterwards
+    monkeypatch.setattr(warehouse, "keep_only", in_use)
+    with pytest.raises(WorkspaceError, match="another program"):
+        launch.run(small_study, studies.load(small_study))

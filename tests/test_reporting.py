@@ -528,3 +528,13 @@ def test_a_plot_is_a_picture_of_a_report_table_that_has_something_to_draw(demo: 
 def _references(page: Page) -> list[str]:
     found = re.findall(r'<li id="reference-\d+">(.*?)</li>', page.source, re.DOTALL)
     return [html.unescape(citation) for citation in found]
+
+
+def test_columns_that_no_contract_declares_are_counted_by_file_and_never_named(tmp_path):
+    made = make(0, "simulated", TRAINING)
+    made.connection.execute(
+        "update raw.delivery set undeclared_columns = ['CANARY', 'ssn'] where table_name = 'diagnosis'"
+    )
+    page = made.page(tmp_path)
+    assert page.table("Columns delivered and not loaded") == [["simulated", "diagnosis.csv", "2"]]
+    assert "CANARY" not in page.text and "ssn" not in page.text

@@ -15,8 +15,10 @@ def written(tmp_path, **changes):
 
 
 @pytest.mark.parametrize("name", ["demo", "mimic_iv_demo"])
-def test_the_shipped_studies_load(name):
-    assert studies.load(studies.paths.ROOT / "studies" / f"{name}.yaml").name == name
+def test_the_shipped_studies_load_and_write_within_the_project(name):
+    study = studies.load(studies.paths.ROOT / "studies" / f"{name}.yaml")
+    assert study.name == name
+    assert study.output.is_relative_to(studies.paths.ROOT / "build")
 
 
 def test_folders_start_at_the_study_file(tmp_path):
@@ -54,6 +56,8 @@ def test_a_table_of_drug_codes_starts_at_the_study_file_and_is_looked_at_at_once
         ({"parenteral_factor_set": "cdc_2022"}, "parenteral factor set cdc_2022 has no parenteral factors"),
         ({"parenteral_factor_set": "cdc_2022"}, "swiss_parenteral, uk_openprescribing, uptodate_parenteral"),
         ({"parenteral_factor_set": ["anzca_2021"]}, "parenteral_factor_set: name one set, vintages are never mixed"),
+        ({"memory_limit": "1MB"}, "memory_limit: is below 256 MB"),
+        ({"memory_limit": "0GB"}, "memory_limit: is below 256 MB"),
         ({"settings": {"long_term_covered_days": 121}}, "long_term_covered_days is more than long_term_span_days has"),
         ({"settings": {"early_from_day": 40}}, "early_from_day is after early_to_day"),
     ],

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -32,18 +33,35 @@ def test_current_is_the_last_published_run_with_its_own_warehouse(workspace):
     assert (workspace.root / "runs" / "a" / "warehouse.duckdb").exists()
 
 
-def test_the_last_three_runs_are_kept(workspace):
+def kept(workspace):
+    workspace.forget_old_runs()
+    return sorted(run.name for run in (workspace.root / "runs").iterdir())
+
+
+def test_the_last_three_published_runs_are_kept(workspace):
     for run_id in "abcde":
         publish(workspace, run_id, 1)
-    assert sorted(run.name for run in (workspace.root / "runs").iterdir()) == ["c", "d", "e"]
+    assert kept(workspace) == ["c", "d", "e"]
 
 
-def test_the_current_run_is_kept_however_many_runs_failed_since(workspace):
-    publish(workspace, "good", 1)
-    for run_id in ("f1", "f2", "f3", "f4"):
-        workspace.run_folder(run_id).mkdir()
-    workspace._forget_old_runs()
-    assert (workspace.current / "manifest.json").exists()
+def test_the_last_three_failed_runs_are_kept_and_displace_no_published_one(workspace):
+    for number, run_id in enumerate(["good1", "good2", "good3", "bad1", "bad2", "bad3", "bad4", "bad5"]):
+        if run_id.startswith("good"):
+            publish(workspace, run_id, 1)
+        else:
+            (workspace.run_folder(run_id) / "quality").mkdir(parents=True)
+        os.utime(workspace.run_folder(run_id), (number, number))
+    assert kept(workspace) == ["bad3", "bad4", "bad5", "good1", "good2", "good3"]
+
+
+def test_the_current_run_is_kept_whatever_its_age(workspace):
+    publish(workspace, "current", 1)
+    for run_id in "abcd":
+        folder = workspace.run_folder(run_id)
+        folder.mkdir()
+        (folder / "manifest.json").touch()
+    os.utime(workspace.run_folder("current"), (0, 0))
+    assert "current" in kept(workspace)
 
 
 def test_files_and_folders_are_their_owners_alone(workspace):

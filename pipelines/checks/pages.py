@@ -6,7 +6,7 @@ did not pass, are templates of this folder.
 """
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,14 @@ from pipelines.checks.validation import CheckResult
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def data_docs(results: list[CheckResult], folder: Path, title: str, facts: Mapping[str, str]) -> Path:
+def data_docs(
+    results: list[CheckResult],
+    folder: Path,
+    title: str,
+    facts: Mapping[str, str],
+    failures: Sequence[str] = (),
+    not_built: Sequence[str] = (),
+) -> Path:
     """Write the Data Docs of one run, of whatever tables it checked before it ended.
 
     Args:
@@ -25,6 +32,8 @@ def data_docs(results: list[CheckResult], folder: Path, title: str, facts: Mappi
         folder: Where the pages go; made if missing.
         title: Heading of every page.
         facts: What to say of the run, by label: study, code version, time.
+        failures: What stopped the run; none if it went through.
+        not_built: Tables of the study that were not built and checked.
 
     Returns:
         The front page.
@@ -36,7 +45,7 @@ def data_docs(results: list[CheckResult], folder: Path, title: str, facts: Mappi
 
     view = DefaultJinjaPageView(custom_views_directory=str(TEMPLATES))
     by_table = {table: list(found) for table, found in groupby(results, key=lambda result: result.table)}
-    about = {"title": title, "facts": facts, "gx_version": gx_version}
+    about = {"title": title, "facts": facts, "gx_version": gx_version, "failures": failures, "not_built": not_built}
     folder.mkdir(parents=True, exist_ok=True)
     for table, found in by_table.items():
         checks: Any = ValidationResultsTableContentBlockRenderer.render(

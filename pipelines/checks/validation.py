@@ -52,6 +52,14 @@ class CheckResult(BaseModel):
         return self.failing_rows / self.rows if self.rows else 0.0
 
     @property
+    def outcome(self) -> str:
+        """Status with its counts: of how many is left out for a query, which may count other rows than the table's."""
+        if self.failing_rows is None:
+            return self.status
+        of = "" if self.expectation == UNEXPECTED_ROWS else f" of {self.rows:,}"
+        return f"{self.status}, {self.failing_rows:,}{of} rows"
+
+    @property
     def blocks(self) -> bool:
         return self.severity == "critical" and self.status != "passed"
 

@@ -13,7 +13,7 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
 from pipelines.defs.study_run import STUDY_VARIABLE
-from pipelines.errors import CheckError
+from pipelines.errors import CheckError, PipelineError
 from pipelines.study import Study
 from pipelines.workspace import Workspace
 
@@ -50,7 +50,9 @@ def run(path: Path, study: Study) -> Path:
         job = defs().resolve_job_def(JOB)
         try:
             job.execute_in_process(instance=instance, run_id=run_id, run_config=QUIET)
-        except dg.DagsterError:
+        except dg.DagsterError as error:
+            if isinstance(error.__cause__, PipelineError):  # raised as the run began, so that Dagster wrapped it
+                raise error.__cause__ from None
             if failed := _failed_checks(instance, run_id):
                 pages = workspace.run_folder(run_id) / "quality" / "index.html"
                 raise CheckError(f"{failed}. Nothing was published; {pages} has every check.") from None

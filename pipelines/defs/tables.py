@@ -47,7 +47,7 @@ def _checked(built: Built) -> list[dg.AssetCheckResult]:
     for severity in (CRITICAL, WARNING):
         judged = [found for found in built.checks if found.severity == severity]
         broken = [found for found in judged if found.status != "passed"]
-        lines = [f"- {found.check}: {found.status}, {found.failing_rows} of {found.rows} rows" for found in broken]
+        lines = [f"- {found.check}: {found.outcome}" for found in broken]
         results.append(
             dg.AssetCheckResult(
                 check_name=severity,
@@ -80,11 +80,10 @@ def _plot(built: Built) -> dict[str, dg.MetadataValue]:
     key=["report", "page"],
     group_name="6_report",
     kinds={"html"},
-    description="The cohort report, written and published: the run becomes the current one.",
+    description="The cohort report, written and published, once every table was built and checked in the same run.",
     deps=[table.name.split(".") for table in tables.of(active_study())],
 )
 def page(study_run: StudyRun) -> dg.MaterializeResult:
-    study_run.current.write_report()
     folder = study_run.current.publish()
     return dg.MaterializeResult(metadata={"report": dg.MetadataValue.path(folder / "report" / "index.html")})
 

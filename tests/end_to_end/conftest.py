@@ -1,10 +1,11 @@
 """A small simulated extract, drawn once, and studies of it."""
 
 import gzip
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,21 @@ def study(tmp_path) -> Callable[..., Path]:
     return write
 
 
-def oih(*arguments: object) -> subprocess.CompletedProcess[str]:
+def oih(*arguments: object, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """The command line as a user calls it."""
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *map(str, arguments)]
+    command = [*prefix, sys.executable, "-c", "from pipelines.cli import main; main()", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture
+def bound_by_permissions() -> list[str]:
+    """Command prefix under which permissions hold for root too."""
+    if os.geteuid():
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root may read everything, and there is no setpriv to take that away")
+    rights = "-dac_override,-dac_read_search"
+    return ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
 
 
 def append(file: Path, text: str) -> None:

@@ -1,11 +1,17 @@
 """What is delivered spoiled ends in one clear line or in quarantine with its reason: nothing is lost, nothing leaks."""
 
+import re
+import subprocess
+import sys
+
 import pytest
 
 from pipelines import study as studies
 from pipelines import tables, warehouse
 from pipelines.cli import check as oih_check
+from pipelines.cli import run as oih_run
 from pipelines.errors import PipelineError
+from pipelines.workspace import Workspace
 from tests.end_to_end.conftest import append, compress, oih
 
 
@@ -18,7 +24,54 @@ def refused(study) -> str:
 
 
 def test_a_missing_extract_folder(study, tmp_path):
-    assert "there is no such folder for source simulated" in refused(study(sources={"simulated": {"folder": "gone"}}))
+    assert "gone: is not a folder" in refused(study(sources={"simulated": {"folder": "gone"}}))
+
+
+@pytest.mark.parametrize("place", ["patient.csv", ""])
+def test_a_file_or_folder_that_may_not_be_read_is_said_to_be_just_that(study, extract, place, bound_by_permissions):
+    file = study()
+    (extract / place).chmod(0)
+    left = oih("check", file, prefix=bound_by_permissions)
+    (extract / place).chmod(0o700)
+    assert left.returncode == 1
+    assert left.stderr.startswith(f"error: {place or extract}: cannot be read (Permission denied). ")
+    assert len(left.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("place", ["out", "out/lock", "out/work", "out/runs", "out/work/warehouse.duckdb"])
+def test_an_output_that_may_not_be_written_is_said_before_anything_runs(
+    study, extract, tmp_path, place, bound_by_permissions
+):
+    file = study()
+    Workspace(studies.load(file)).create()
+    for written in ("out/lock", "out/work/warehouse.duckdb"):
+        (tmp_path / written).touch()
+    (tmp_path / place).chmod(0o400)
+    lock = [sys.executable, "-c", "import sys; from pathlib import Path; from pipelines import study, workspace\n"]
+    lock[-1] += "with workspace.Workspace(study.load(Path(sys.argv[1]))).locked(): pass"
+    left = subprocess.run([*bound_by_permissions, *lock, str(file)], capture_output=True, text=True)
+    (tmp_path / place).chmod(0o700)
+    said = left.stderr.strip().splitlines()[-1]
+    assert "WorkspaceError" in said
+    assert "cannot be written (Permission denied)" in said
+
+
+def test_truth_that_is_not_there_is_said_before_anything_runs(study, extract, tmp_path):
+    file = study(truth="truth")
+    assert "truth: has no patient.csv" in refused(file)
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "patient.csv").touch()
+    with pytest.raises(PipelineError, match=r"has no escalation\.csv .* delete the truth line"):
+        oih_run(file)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_little_memory_names_the_limit(tmp_path):
+    with (
+        pytest.raises(PipelineError, match=r"memory_limit: 1MB is too little"),
+        warehouse.opened(tmp_path / "w.duckdb", memory_limit="1MB") as connection,
+    ):
+        connection.execute("select list(range) from range(1000000)").fetchall()
 
 
 def test_a_missing_file(study, extract):
@@ -63,6 +116,18 @@ def test_what_is_delivered_compressed_with_a_mark_and_in_another_order_reads_the
                 table.build(connection, loaded)
         read = connection.sql("select patient_id, sex, birth_year from raw_simulated.patient order by source_row")
         assert read.fetchall() == [(row[0], row[1], int(row[2])) for row in rows[1:]]
+
+
+def test_a_column_that_no_contract_declares_is_a_warning_and_is_not_named(study, extract, capsys):
+    file = extract / "procedure.csv"
+    header, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([f"{header},CANARY", *(f"{row},x" for row in rows)]) + "\n")
+    oih_check(study())
+    said = capsys.readouterr().out
+    assert re.search(
+        r"^warning: raw\.delivery \w+: failed, 1 rows\. Columns that no contract declares", said, re.MULTILINE
+    )
+    assert "CANARY" not in said
 
 
 # Each row is spoiled in one way; the canary stands in for a value nobody may see.
@@ -134,4 +199,6 @@ def test_too_many_rejected_rows_stop_the_run_with_the_check_and_leave_quality_pa
     assert ran.stderr.startswith("error: ") and len(ran.stderr.strip().splitlines()) == 1
     assert "patient" in ran.stderr
     assert not (tmp_path / "out" / "current").exists()
-    assert list((tmp_path / "out" / "runs").glob("*/quality/index.html"))
+    [page] = (tmp_path / "out" / "runs").glob("*/quality/index.html")
+    assert "Run failed" in page.read_text()
+    assert "clean.patient" in page.read_text().split("Not built and checked</h2>")[1]

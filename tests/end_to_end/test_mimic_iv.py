@@ -4,21 +4,20 @@ import duckdb
 import pytest
 import yaml
 
-from pipelines import paths
-from pipelines import study as studies
+from tests import mimic_iv_demo
 from tests.end_to_end.conftest import oih
 
-EXTRACT = studies.load(paths.ROOT / "studies" / "mimic_iv_demo.yaml").sources["mimic_iv"].folder
-
-pytestmark = pytest.mark.skipif(not EXTRACT.is_dir(), reason="the MIMIC-IV demo extract is not beside the checkout")
+pytestmark = mimic_iv_demo.needed
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mimic")
-    content = yaml.safe_load((paths.ROOT / "studies" / "mimic_iv_demo.yaml").read_text())
+    content = yaml.safe_load(mimic_iv_demo.STUDY.read_text())
     study = folder / "study.yaml"
-    study.write_text(yaml.safe_dump(content | {"sources": {"mimic_iv": {"folder": str(EXTRACT)}}, "output": "out"}))
+    study.write_text(
+        yaml.safe_dump(content | {"sources": {"mimic_iv": {"folder": str(mimic_iv_demo.EXTRACT)}}, "output": "out"})
+    )
     ran = oih("run", study)
     assert ran.returncode == 0, ran.stderr
     return folder / "out" / "current"

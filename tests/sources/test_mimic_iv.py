@@ -10,15 +10,13 @@ from functools import cache
 import duckdb
 import pytest
 
-from pipelines import contracts, extracts, paths, sources, sql_files, warehouse
-
-EXTRACT = paths.ROOT.parent / "shared" / "data" / "mimic-iv-demo-2.2"
+from pipelines import contracts, extracts, sources, sql_files, warehouse
+from tests import mimic_iv_demo
+from tests.mimic_iv_demo import EXTRACT
 
 TABLES = ["patient", "prescription", "administration", "adjuvant", "pain_score", "diagnosis", "procedure"]
 
-pytestmark = pytest.mark.skipif(
-    not EXTRACT.exists(), reason="the MIMIC-IV demo extract is not beside the project (../shared/data)"
-)
+pytestmark = mimic_iv_demo.needed
 
 
 @pytest.fixture(scope="module")
