@@ -252,12 +252,44 @@ def _charts(published: Mapping[str, Published], min_cell_count: int) -> dict[str
         rows = _rows(published["tier_count"], min_cell_count)
         if any(row["episode_count"] != 0 for row in rows):
             charts["tier_count"] = _chart("tier_count", [_as_bar(row) for row in _ordered(rows, "tier")])
+    if "dose_specification" in published:
+        cells = _heat_map(published["dose_specification"].frame)
+        if cells:
+            top = max(cell["share"] for cell in cells) or 1
+            charts["dose_specification"] = _chart("dose_specification", cells, top=top)
     if "reliability" in published:
         bins = published["reliability"].frame.drop_nulls("mean_predicted")
         if len(bins):
             top = bins.select(pl.max_horizontal("mean_predicted", "observed_share").max()).item()
             charts["reliability"] = _chart("reliability", bins.to_dicts(), top=top)
     return charts
+
+
+def _heat_map(specification: pl.DataFrame) -> list[Row]:
+    """Shares of patients at or above 90 MME: one cell per specification, from counts that are printed rounded."""
+    cells = specification.filter(
+        pl.col("threshold_mme") == 90, pl.col("comparison") == ">=", pl.col("patient_count") > 0
+    )
+    rows = _ordered(_ordered(cells.to_dicts(), "definition"), "overlap")
+    return [
+        {
+            "factor_set": row["factor_set"],
+            "definition": _label(row["definition"], "definition"),
+            "overlap": _label(row["overlap"], "overlap"),
+            "share": row["above_count"] / row["patient_count"],
+            "percent": f"{row['above_count'] / row['patient_count']:.0%}".removesuffix("%"),
+            "is_of_study": row["is_of_study"],
+        }
+        for row in rows
+    ]
+
+
+def _of_study(rows: list[Row], study: Study) -> list[tuple[str, list[Row]]]:
+    """Rows of the study's own factor set and overlap policy, by definition, each by threshold."""
+    own = [row for row in rows if (row["factor_set"], row["overlap"]) == (study.factor_set, study.dose_policy.overlap)]
+    own = sorted(own, key=lambda row: (row["threshold_mme"], row["comparison"]))
+    order = dict.fromkeys(row["definition"] for row in _ordered(own, "definition"))
+    return [(definition, [row for row in own if row["definition"] == definition]) for definition in order]
 
 
 def _as_bar(row: Row) -> Row:
@@ -302,6 +334,7 @@ def _environment() -> jinja2.Environment:
         "label": _label,
         "ordered": _ordered,
         "in_bands": _in_bands,
+        "of_study": _of_study,
     }
     return environment
 

@@ -22,6 +22,7 @@ FDA_TOLERANT = "US FDA, prescribing information of transmucosal fentanyl, opioid
 TOLJAN = "Toljan 2018, Med Sci 6:82, PMC6313374 (low dose: 1 to 5 mg a day)"
 RIEB = "Rieb 2016, Pain, PMC5113230 (withdrawal pain lasts about two weeks, so 28 days are left out)"
 CDC_2022 = "Dowell 2022, MMWR Recomm Rep 71(3): cancer, palliative care and sickle cell disease are outside its scope"
+OIG = "HHS OIG, data brief OEI-02-17-00560 (average daily dose over a year)"
 DESIGN = "Design choice; no value in the literature"
 
 
@@ -47,6 +48,14 @@ class Settings(BaseModel):
     )
     max_volume_ml_per_day: float = _setting(120, "mL/day", DESIGN, "Volume a day beyond which a row is flagged", gt=0)
     dose_ceiling_mme: float = _setting(1000, "MME/day", DESIGN, "Daily dose beyond which a record is flagged", gt=0)
+
+    specification_window_days: int = _setting(
+        365,
+        "day",
+        "HHS OIG OEI-02-17-00560 averages over a year",
+        "Last days of supply of a specification",
+        ge=92,
+    )
 
     # Cohort
     adult_age_years: int = _setting(18, "year", DESIGN, "Smallest age at the index date", ge=0)

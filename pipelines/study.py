@@ -159,6 +159,7 @@ class Study(_Strict):
             self.settings.parameters()
             | self.dose_policy.model_dump()
             | self.model_dump(include={"factor_set", "parenteral_factor_set", "dose_definition"})
+            | self.disclosure.model_dump()
         )
 
 

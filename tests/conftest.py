@@ -26,6 +26,7 @@ PARAMETERS = (
         "factor_set": "cdc_2022",
         "parenteral_factor_set": None,
         "dose_definition": "on_therapy_days",
+        "min_cell_count": 11,
     }
 )
 
