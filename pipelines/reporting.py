@@ -255,8 +255,10 @@ def _charts(published: Mapping[str, Published], min_cell_count: int) -> dict[str
     if "dose_specification" in published:
         cells = _heat_map(published["dose_specification"].frame)
         if cells:
-            top = max(cell["share"] for cell in cells) or 1
-            charts["dose_specification"] = _chart("dose_specification", cells, top=top)
+            undated = _label("zedler_sum", "definition")
+            top = max((cell["share"] for cell in cells if cell["definition"] != undated), default=0) or 1
+            panels = json.dumps(list(dict.fromkeys(cell["overlap"] for cell in cells)))
+            charts["dose_specification"] = _chart("dose_specification", cells, top=top, panels=panels)
     if "reliability" in published:
         bins = published["reliability"].frame.drop_nulls("mean_predicted")
         if len(bins):

@@ -75,10 +75,11 @@ def study(
     _add_records(connection, rng, cohort)
     _add_episodes(connection, rng, cohort)
     _add_ledger(connection, rng, source)
+    _add_specifications(connection, patients)
     warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
-            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], {})
+            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], {"min_cell_count": 11})
     return connection
 
 
@@ -130,7 +131,23 @@ def _add_records(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator
     )
     fills = pl.concat([treated.select(fills.columns), fills]).with_row_index("number")
     record = fills.with_columns(
-        prescription_id=pl.format("{}:prescription:{}", "source", "number"), record_kind=pl.lit("dispensing")
+        prescription_id=pl.format("{}:prescription:{}", "source", "number"),
+        record_kind=pl.lit("dispensing"),
+        drug_text=pl.when("has_known_dose")
+        .then(pl.lit("oxycodone 5 mg tablet"))
+        .when(pl.col("number") % 2 == 0)
+        .then(pl.lit("oxycodone tablet"))
+        .otherwise(pl.format("oxycodone for {}", pl.lit(CANARY) + pl.col("number").cast(pl.String))),
+    )
+    texts = record.filter(~pl.col("has_known_dose")).select("drug_text", reason=pl.lit("no_strength")).unique()
+    insert(connection, "trajectory.drug_product", texts)
+    flagged = record.head(len(record) // 8).select(
+        "patient_index", record_id="prescription_id", flag=pl.lit("duplicate")
+    )
+    insert(
+        connection,
+        "trajectory.record_flag",
+        pl.concat([flagged, flagged.head(3).with_columns(flag=pl.lit("reversal"))]),
     )
     insert(connection, "clean.prescription", record.drop("number", "has_known_dose"))
     known = record.select(
@@ -215,6 +232,33 @@ def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generato
         [INDEX_DATE],
     )
     connection.unregister("rise")
+
+
+def _values(column: str) -> list[str]:
+    return next(found.values or [] for found in CONTRACTS["report.dose_specification"].columns if found.name == column)
+
+
+def _add_specifications(connection: duckdb.DuckDBPyConnection, patients: int) -> None:
+    """Counts above thresholds that fall from one threshold to the next, rounded as the project rounds them."""
+    definitions = pl.DataFrame({"definition": _values("definition")})
+    overlaps = pl.DataFrame({"overlap": _values("overlap")})
+    grid = definitions.join(overlaps, how="cross").join(
+        pl.DataFrame({"factor_set": ["cdc_2018", "cdc_2022"]}), how="cross"
+    )
+    thresholds = pl.DataFrame({"threshold_mme": [50, 90, 120, 200], "share": [0.4, 0.2, 0.1, 0.05]})
+    grid = grid.join(thresholds, how="cross").join(pl.DataFrame({"comparison": [">", ">="]}), how="cross")
+    insert(
+        connection,
+        "report.dose_specification",
+        grid.with_columns(
+            patient_count=pl.lit(patients // 11 * 11),
+            lower_bound_count=pl.lit(11),
+            above_count=(pl.col("share") * patients / 11).round().cast(pl.Int64) * 11,
+            is_of_study=(pl.col("factor_set") == "cdc_2022")
+            & (pl.col("overlap") == "sum")
+            & (pl.col("definition") == "dasgupta_2"),
+        ),
+    )
 
 
 def _add_ledger(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, source: str) -> None:

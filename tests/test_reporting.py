@@ -380,7 +380,8 @@ def test_a_study_without_an_episode_says_so_and_why(stays_page: Page) -> None:
     assert "No patient of this study has an episode inside the cohort" in stays_page.text
     assert "There is no episode in this study, so there is nothing to draw" in stays_page.text
     assert "There is no episode to vote on" in stays_page.text
-    assert "<svg" not in stays_page.source
+    assert "Bar chart of patients by tier" not in stays_page.source
+    assert stays_page.source.count("<svg") == 1  # doses do not need an episode
     assert [row[1:4] for row in stays_page.table("Candidate episodes by tier")] == [["0", "0", "0"]] * 7
 
 
@@ -538,3 +539,27 @@ def test_columns_that_no_contract_declares_are_counted_by_file_and_never_named(t
     page = made.page(tmp_path)
     assert page.table("Columns delivered and not loaded") == [["simulated", "diagnosis.csv", "2"]]
     assert "CANARY" not in page.text and "ssn" not in page.text
+
+
+def test_the_specification_table_stands_with_the_studys_own_choice_marked(demo_page: Page) -> None:
+    rows = demo_page.table("Patients above each threshold under factor set cdc_2022")
+    assert [row[0] for row in rows][:4] == [
+        "Total days supply (Dasgupta 1)",
+        "On-therapy days (Dasgupta 2)",
+        "Fixed window (Dasgupta 3)",
+        "Maximum day (Dasgupta 4)",
+    ]
+    assert len(rows) == 13 and all(len(row) == 3 + 2 * 4 for row in rows)
+    assert demo_page.source.count('<tr class="changed"><th scope="row">On-therapy days') == 1
+    assert "Heat map of the share of patients at or above 90 MME" in demo_page.source
+
+
+def test_drug_texts_and_flags_of_few_patients_are_not_printed(demo_page: Page) -> None:
+    assert [row[:2] for row in demo_page.table("Unread texts by frequency")] == [["oxycodone tablet", "no strength"]]
+    assert [row[0] for row in demo_page.table("Row-quality flags")] == ["The same dispensing again"]
+
+
+def test_counts_beside_specifications_are_multiples_of_the_smallest_count(demo_page: Page) -> None:
+    captions = ("Patients above each threshold", "Unread texts by frequency", "Row-quality flags")
+    counts = [count(cell) for caption in captions for row in demo_page.table(caption) for cell in row[2:]]
+    assert all(number is not None and number % 11 == 0 for number in counts)
