@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from tests.oracle import daily_dose
@@ -43,7 +44,7 @@ def rows(
 ) -> list[Row]:
     """What every definition says of every patient."""
     records = list(records)
-    return sorted(
+    return in_order(
         row
         for patient in range(patient_count)
         for row in of_patient(
@@ -56,16 +57,18 @@ def rows(
     )
 
 
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """By patient, definition and window."""
+    return sorted(rows, key=lambda row: (row[0], row[1], row[4]))
+
+
 def of_patient(
     records: list[Record], patient: int, window: tuple[date, date], gap_tolerance_days: int, clips: bool
 ) -> Iterable[Row]:
     timeline = daily_dose.daily_dose(
         (0, record.start_date, record.end_date, record.dose_micro_mme) for record in records
     ).get(0, {})
-    if clips:
-        everything = Seen(records, timeline, *window)
-    else:
-        everything = Seen.whole(records, timeline, window)
+    everything = Seen(records, timeline, *window) if clips else Seen.whole(records, timeline, window)
     six_months = Seen(records, timeline, max(window[0], six_months_before(window[1])), window[1])
 
     for name in NAMES:
@@ -154,7 +157,7 @@ def valued(name: str, seen: Seen, gap_tolerance_days: int) -> tuple[float | None
 
 def bridged(covered: list[date], gap_tolerance_days: int) -> int:
     """Uncovered days in gaps no longer than the tolerance."""
-    gaps = [(after - before).days - 1 for before, after in zip(covered[:-1], covered[1:], strict=True)]
+    gaps = [(after - before).days - 1 for before, after in pairwise(covered)]
     return sum(gap for gap in gaps if gap <= gap_tolerance_days)
 
 
