@@ -46,7 +46,8 @@ class Days:
         patient_count: Patients.
         first, last: Window, in days since 1970, both inclusive.
         patient, start, end, milli_mme, is_lower_bound: The timeline, sorted by patient and start.
-        record_patient, record_start, record_end, record_milli_mme: The records; the dose -1 where it is unknown.
+        record_patient, record_start, record_end, record_micro_mme: The records; the dose -1 where it is unknown.
+        record_fill: Days on which the records were dispensed, wherever a policy put their supply.
         gap_tolerance_days: Longest gap in supply that counts as on therapy.
     """
 
@@ -63,6 +64,7 @@ class Days:
     record_start: Integers
     record_end: Integers
     record_micro_mme: Integers
+    record_fill: Integers
     gap_tolerance_days: int
 
     @cached_property
@@ -151,6 +153,11 @@ def on_therapy_days(days: Days) -> Result:
     return days.per(days.mme_days, days.covered_days + bridged)
 
 
+def opioid_days(days: Days) -> Result:
+    """CDC PDMP indicator: MME over the days in supply."""
+    return days.per(days.mme_days, days.covered_days)
+
+
 def fixed_window(days: Days) -> Result:
     """Dasgupta definition 3: MME in the window over all its days."""
     return days.per(days.mme_days, np.full(days.patient_count, days.last - days.first + 1))
@@ -182,11 +189,13 @@ def treatment_period(days: Days) -> Result:
 
 
 def hedis_hdo(days: Days) -> Result:
-    """HEDIS HDO: the same, for patients with two fills on different dates and 15 days in supply; else NULL."""
+    """HEDIS HDO: the same, for patients with fills on two days of the window and 15 days in supply; else NULL."""
+    in_window = np.flatnonzero((days.record_fill >= days.first) & (days.record_fill <= days.last))
+    patient, fill = days.record_patient[in_window], days.record_fill[in_window]
     first_fill = np.full(days.patient_count, np.iinfo(np.int64).max)
     last_fill = np.full(days.patient_count, np.iinfo(np.int64).min)
-    np.minimum.at(first_fill, days.record_patient, days.record_start)
-    np.maximum.at(last_fill, days.record_patient, days.record_start)
+    np.minimum.at(first_fill, patient, fill)
+    np.maximum.at(last_fill, patient, fill)
     eligible = (first_fill < last_fill) & (days.covered_days >= HEDIS_DAYS)
     amount, is_lower_bound = treatment_period(days)
     return np.where(eligible, amount, NONE), is_lower_bound
@@ -212,16 +221,17 @@ def rolling(days: Days, span_days: int) -> Result:
     """The highest mean of ``span_days`` consecutive days of the window; NULL if the window is shorter.
 
     As the span moves on by a day, a day's dose enters and one leaves, so its sum can be highest only where it ends with
-    a period or begins with one: nothing else is looked at.
+    a period or begins with one: nothing else is looked at. Where such a span reaches beyond a window that is long
+    enough, one inside it holds as much.
     """
     if span_days > days.last - days.first + 1:
         return np.full(days.patient_count, NONE), days.has_lower_bound
     own = days.patient << _DAY_BITS
     until = np.append(0, np.cumsum(days.milli_mme * days.length))
     # Spans that end with a period: all up to its end, less what lies before the span.
-    ending = until[1:] - days.before(own + np.maximum(days.end - span_days + 1, days.first))
+    ending = until[1:] - days.before(own + days.end - span_days + 1)
     # Spans that begin with a period: all up to their end, less what lies before the period.
-    beginning = days.before(own + np.minimum(days.start + span_days, days.last + 1)) - until[:-1]
+    beginning = days.before(own + days.start + span_days) - until[:-1]
     highest = days.highest(np.maximum(ending, beginning))
     return days.per(highest, np.full(days.patient_count, span_days))
 
@@ -244,7 +254,7 @@ DEFINITIONS: Mapping[str, Callable[[Days], Result]] = {
     "cms_oms": treatment_period,  # of the last six months
     "hedis_hdo": hedis_hdo,
     "cms460": cms460,
-    "cdc_pdmp_quarterly": on_therapy_days,  # of each calendar quarter
+    "cdc_pdmp_quarterly": opioid_days,  # of each calendar quarter
 } | {f"rolling_{span_days}": partial(rolling, span_days=span_days) for span_days in ROLLING_DAYS}
 
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -265,13 +275,14 @@ def daily_dose(
 
     Args:
         period: The timeline as dose_timeline.dose_period returns it.
-        record: The records it was made of: patient_index, start_date, end_date, dose_micro_mme.
+        record: The records it was made of, as overlap.overlapped returns them: patient_index, start_date, end_date,
+            fill_date, dose_micro_mme.
         window: First and last day, both inclusive.
         patient_count: Patients; patient_index runs from 0.
         definitions: Names out of DEFINITIONS.
         gap_tolerance_days: Longest gap in supply that counts as on therapy, for dasgupta_2 alone.
         clips: Only days inside the window count; else all that is given does, divided by the days of the window where
-            a definition has a fixed one.
+            a definition has a fixed one. The six months of cms_oms and the quarters of cdc_pdmp_quarterly always clip.
 
     Returns:
         One row per patient and definition, for cdc_pdmp_quarterly one per patient and quarter in which there was
@@ -308,18 +319,21 @@ def clipped(days: Days, first: int, last: int) -> Days:
         record_start=np.maximum(days.record_start[record], first),
         record_end=np.minimum(days.record_end[record], last),
         record_micro_mme=days.record_micro_mme[record],
+        record_fill=days.record_fill[record],
     )
 
 
 def _windows(name: str, days: Days) -> Iterator[Days]:
     """What a definition looks at: the window, its last six months, or every calendar quarter with supply."""
     if name == "cms_oms":
-        since = pl.select(pl.lit(_date(days.last)).dt.offset_by(f"-{OMS_MONTHS}mo")).item()
-        yield clipped(days, max(_number(since) + 1, days.first), days.last)
+        # Counted from the day after, so that a window which ends with a month has whole months.
+        since = pl.select(pl.lit(_date(days.last + 1)).dt.offset_by(f"-{OMS_MONTHS}mo")).item()
+        yield clipped(days, max(_number(since), days.first), days.last)
     elif name != "cdc_pdmp_quarterly":
         yield days
     elif len(days.start):
-        begun = pl.date_range(_date(int(days.start.min())), _date(int(days.end.max())), "1d", eager=True)
+        first, last = max(int(days.start.min()), days.first), min(int(days.end.max()), days.last)
+        begun = pl.date_range(_date(first), _date(last), "1d", eager=True)
         for begin in begun.dt.truncate("1q").unique().sort():
             end = pl.select(pl.lit(begin).dt.offset_by("1q")).item()
             yield clipped(days, max(_number(begin), days.first), min(_number(end) - 1, days.last))
@@ -349,6 +363,7 @@ def _batches(period: pl.DataFrame, record: pl.DataFrame, patient_count: int, gap
             record_start=_whole(made_of, "start_date"),
             record_end=_whole(made_of, "end_date"),
             record_micro_mme=made_of["dose_micro_mme"].fill_null(-1).to_numpy(),
+            record_fill=_whole(made_of, "fill_date"),
             gap_tolerance_days=gap_tolerance_days,
         )
 

@@ -30,7 +30,9 @@ BUILT = (
     "trajectory.record_flag",
 )
 _BEYOND = 1_000_000
-WHOLE, NUMBER, DAY = "a whole number", "a number", "a day such as 2024-01-31"
+YEARS = (1900, 2199)  # of days that are meant; 9999-12-31 stands for an end that nobody knows
+WHOLE, NUMBER = "a whole number", "a number"
+DAY = f"a day of {YEARS[0]} to {YEARS[1]} such as 2024-01-31"
 
 
 def load(connection: Connection, path: Path, study: Study) -> pl.DataFrame:
@@ -241,8 +243,12 @@ def _read(path: Path, rows: pl.DataFrame, name: str, type_: type[pl.DataType], w
         return pl.repeat(None, len(rows), dtype=type_, eager=True)
     cell = pl.col(name)
     if type_ == pl.Date:
-        is_text = rows.schema[name] == pl.String
-        value = cell.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False) if is_text else cell.cast(pl.Date)
+        if not rows.schema[name].is_temporal():  # a whole number such as 20240131 is no day either
+            cell = cell.cast(pl.String)
+            value = cell.str.extract(r"^(\d{4}-\d{2}-\d{2})(?:$|[T ])").str.to_date("%Y-%m-%d", strict=False)
+        else:
+            value = cell.cast(pl.Date)
+        value = pl.when(value.dt.year().is_between(*YEARS)).then(value)
     else:
         number = cell.cast(pl.Float64, strict=False)
         value = pl.when(number.is_finite()).then(number)

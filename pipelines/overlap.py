@@ -40,9 +40,10 @@ def overlapped(record: pl.DataFrame, policy: Overlap, cap_days: int = 15) -> pl.
         cap_days: Most days that ``carry_forward_same_ingredient`` puts a supply off.
 
     Returns:
-        The records in the same order, with start_date and end_date as the policy has them. Carry-forward keeps the
-        days of every record; truncation takes the days from the next fill on away.
+        The records in the same order, with start_date and end_date as the policy has them, and fill_date, the start
+        as it was. Carry-forward keeps the days of every record; truncation takes the days from the next fill on away.
     """
+    record = record.with_columns(fill_date="start_date")
     if policy == "sum" or record.is_empty():
         return record
     group = "drug_number" if policy == "carry_forward_same_drug" else "ingredient_number"
@@ -116,31 +117,23 @@ def _carried(group: Integers, start: Integers, end: Integers) -> tuple[Integers,
 def _carried_at_most(group: Integers, start: Integers, end: Integers, cap_days: int) -> tuple[Integers, Integers]:
     """The same, but no later than cap_days after the fill.
 
-    Each start is the one before plus its days, held between the fill and the cap: a function x -> clamp(x + days, low,
-    high). Such functions stay such functions when chained, so chains of 1, 2, 4, ... fills are worked out for all rows
-    at once. Only groups that the cap can touch need it.
+    A supply that could not wait ends before what it overlaps with, which still holds later ones back: the running end
+    is no sum any more. Groups that the cap touches are walked fill by fill, all of them at once; they are few.
     """
     shifted, _ = _carried(group, start, end)
     days = end - start + 1
-    is_touched = np.isin(group, group[shifted - start > cap_days])
-    touched = np.flatnonzero(is_touched)
+    touched = np.flatnonzero(np.isin(group, group[shifted - start > cap_days]))
     if len(touched):
         own = group[touched]
-        low, high = start[touched], start[touched] + cap_days
-        add = np.append(0, days[touched][:-1])
         is_first = np.append(True, own[1:] != own[:-1])
-        high = np.where(is_first, low, high)  # the first of a group begins when it is dispensed
-        position = np.arange(len(touched)) - np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
-        reach = 1
-        while reach <= position.max():
-            later = np.flatnonzero(position >= reach)
-            earlier = later - reach
-            new_low = np.clip(low[earlier] + add[later], low[later], high[later])
-            new_high = np.clip(high[earlier] + add[later], low[later], high[later])
-            add[later] = add[later] + add[earlier]
-            low[later], high[later] = new_low, new_high
-            reach *= 2
-        shifted[touched] = low  # every chain goes back to a first fill, where low and high are one
+        number = np.cumsum(is_first) - 1
+        nth = np.arange(len(touched)) - np.flatnonzero(is_first)[number]
+        by_nth = np.argsort(nth, kind="stable")
+        used_up = np.full(number[-1] + 1, np.iinfo(np.int64).min)
+        for fills in np.split(by_nth, np.flatnonzero(np.diff(nth[by_nth])) + 1):
+            row, of = touched[fills], number[fills]
+            shifted[row] = np.clip(used_up[of], start[row], start[row] + cap_days)
+            used_up[of] = np.maximum(used_up[of], shifted[row] + days[row])
     return shifted, shifted + days - 1
 
 
