@@ -73,8 +73,9 @@ def of(study: Study, patient_id: str, day: date) -> Explanation:
             )
         [[patient_index]] = known
         record = connection.sql(RECORDS, params={"patient_index": patient_index}).pl()
-        supply = trajectory.supplied(
-            connection, study, "trajectory.record_dose", f"patient_index = {patient_index}", ["record_id"]
+        supply = trajectory.overlapped(
+            trajectory.records(connection, "trajectory.record_dose", f"patient_index = {patient_index}", ["record_id"]),
+            study,
         ).select("record_id", taken_from="start_date", taken_to="end_date")
         period = connection.execute(
             "select dose_mme, is_lower_bound from trajectory.dose_period "

@@ -102,14 +102,12 @@ def daily_dose(
     """
     window = window or _observed(connection, studies)
     parts = []
-    converted = None
+    conversion = None
     for number, study in enumerate(studies):
-        conversion = (study.factor_set, study.dose_policy.buprenorphine)
-        if conversion != converted:
-            specification.convert(connection, study)
-            converted = conversion
+        if conversion != (conversion := (study.factor_set, study.dose_policy.buprenorphine)):
+            converted = specification.convert(connection, study)
         on_step(study.factor_set)
-        found = specification.daily_dose(connection, study, definitions, window, len(patients))
+        found = specification.daily_dose(converted, study, definitions, window, len(patients))
         parts.append(
             found.with_columns(
                 factor_set=pl.lit(study.factor_set),
@@ -139,8 +137,7 @@ def daily_dose(
 
 def timeline(connection: Connection, patients: pl.DataFrame, study: Study) -> pl.DataFrame:
     """Every patient's dose on every day: patient_id, start_date, end_date, dose_mme, is_lower_bound."""
-    specification.convert(connection, study)
-    period, _ = specification.timeline(connection, study)
+    period, _ = specification.timeline(specification.convert(connection, study), study)
     return period.join(patients.cast({"patient_index": pl.Int32}), on="patient_index", maintain_order="left").select(
         "patient_id", "start_date", "end_date", "dose_mme", "is_lower_bound"
     )
@@ -177,9 +174,9 @@ def connected() -> Connection:
 def _observed(connection: Connection, studies: Sequence[Study]) -> tuple[date, date]:
     """From the first to the last day of supply in the file, by whichever overlap policy reaches furthest."""
     [(first, last)] = connection.sql("select min(start_date), max(end_date) from trajectory.record_amount").fetchall()
-    specification.convert(connection, studies[0])
+    converted = specification.convert(connection, studies[0])
     for study in {study.dose_policy.overlap: study for study in studies}.values():
-        _, record = specification.timeline(connection, study)
+        _, record = specification.timeline(converted, study)
         last = max(last, record.select(pl.col("end_date").max()).item() or last)
     return first, last
 

@@ -5,6 +5,7 @@ Nothing is stored: doses, supply and timeline are worked out for one specificati
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import product
 
@@ -20,12 +21,20 @@ THRESHOLDS_MME = (50, 90, 120, 200)
 _ANCHOR = date(2000, 12, 31)
 
 # What the rules of a measure leave out, whatever a study counts.
-LEFT_OUT = {
-    "cdc_pdmp_quarterly": """
-        ingredient is distinct from 'buprenorphine'
-        and record_id not in (select record_id from trajectory.record_flag where flag = 'duplicate')
+LEFT_OUT = {"cdc_pdmp_quarterly": pl.col("is_buprenorphine") | pl.col("is_duplicate")}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """Records with their doses by one factor set.
+
+    Attributes:
+        record: One row per record that counts, on the days of its supply.
+        bands: Bands of the factor that depends on the dose.
     """
-}
+
+    record: pl.DataFrame
+    bands: pl.DataFrame
 
 
 def general_factor_sets(connection: Connection) -> list[str]:
@@ -45,54 +54,67 @@ def specified(
         yield Study.model_validate(study.model_dump() | {"factor_set": factor_set, "dose_policy": policies})
 
 
-def convert(connection: Connection, study: Study) -> None:
-    """Work out the dose of every record by a study's factor set and policies, into a temporary table."""
+def convert(connection: Connection, study: Study) -> Converted:
+    """Work out the dose of every record by a study's factor set and policies; the table ``DOSE`` then has them all."""
     [sql] = [sql for sql in sql_files.tables() if sql.table == "trajectory.record_dose"]
     values = {name: study.parameters[name] for name in sql.parameters}
     connection.execute(f"create or replace temp table {DOSE} as\n{sql.text}", values)
+    is_duplicate = "record_id in (select record_id from trajectory.record_flag where flag = 'duplicate')"
+    record = trajectory.records(
+        connection,
+        DOSE,
+        more=[
+            "coalesce(record.ingredient = 'buprenorphine', false) as is_buprenorphine",
+            f"{is_duplicate} as is_duplicate",
+        ],
+    )
+    return Converted(record, trajectory.bands(connection, study.factor_set))
 
 
 def timeline(
-    connection: Connection, study: Study, window: tuple[date, date] | None = None, where: str = "true"
+    converted: Converted, study: Study, window: tuple[date, date] | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Timeline and records of what was converted last.
+    """Timeline and records under the study's overlap policy.
 
     Args:
         window: First and last day; needed only where supplies that begin in it count whole.
-        where: Which records count.
 
     Returns:
         The periods of dose_timeline.dose_period, and the records, on the days that the overlap policy gives them.
     """
-    record = trajectory.supplied(connection, study, DOSE, where)
+    record = trajectory.overlapped(converted.record, study)
     if window and study.dose_policy.supply_at_window == "whole":
         record = record.filter(pl.col("start_date").is_between(*window))
-    return dose_timeline.dose_period(record, trajectory.bands(connection, study.factor_set)), record
+    return dose_timeline.dose_period(record, converted.bands), record
 
 
 def daily_dose(
-    connection: Connection, study: Study, definitions: Sequence[str], window: tuple[date, date], patient_count: int
+    converted: Converted, study: Study, definitions: Sequence[str], window: tuple[date, date], patient_count: int
 ) -> pl.DataFrame:
-    """Daily dose of every patient by several definitions, of what was converted last.
-
-    Returns:
-        The rows of dose_definitions.daily_dose.
-    """
+    """Daily dose of every patient by several definitions: the rows of dose_definitions.daily_dose."""
     parts = []
-    for where in dict.fromkeys(LEFT_OUT.get(name, "true") for name in definitions):
-        period, record = timeline(connection, study, window, where)
+    for left_out, names in _by_records(converted, definitions):
+        period, record = timeline(replace(converted, record=converted.record.filter(~left_out)), study, window)
         parts.append(
             dose_definitions.daily_dose(
                 period,
                 record,
                 window,
                 patient_count,
-                [name for name in definitions if LEFT_OUT.get(name, "true") == where],
+                names,
                 study.settings.gap_tolerance_days,
                 clips=study.dose_policy.supply_at_window == "clipped",
             )
         )
     return pl.concat(parts)
+
+
+def _by_records(converted: Converted, definitions: Sequence[str]) -> list[tuple[pl.Expr, list[str]]]:
+    """Definitions that look at the same records, with the records that they leave out."""
+    nothing = pl.lit(False)
+    apart = [name for name in definitions if name in LEFT_OUT and converted.record.select(LEFT_OUT[name].any()).item()]
+    together = [name for name in definitions if name not in apart]
+    return [*([(nothing, together)] if together else []), *((LEFT_OUT[name], [name]) for name in apart)]
 
 
 def build_dose_specification(connection: Connection, study: Study) -> pl.DataFrame:
@@ -110,58 +132,44 @@ def build_dose_specification(connection: Connection, study: Study) -> pl.DataFra
     parts = []
     for own in specified(study, general_factor_sets(connection), OVERLAPS, [study.dose_policy.buprenorphine]):
         if own.dose_policy.overlap == OVERLAPS[0]:
-            convert(connection, own)
-            _align(connection)
-        dose = daily_dose(connection, own, list(dose_definitions.DEFINITIONS), window, patient_count)
-        parts.append(
-            _above(dose, study.disclosure.min_cell_count).with_columns(
-                factor_set=pl.lit(own.factor_set), overlap=pl.lit(own.dose_policy.overlap)
-            )
-        )
+            converted = convert(connection, own)
+            converted = replace(converted, record=_aligned(converted.record))
+        dose = daily_dose(converted, own, list(dose_definitions.DEFINITIONS), window, patient_count)
+        named = {"factor_set": own.factor_set, "overlap": own.dose_policy.overlap}
+        parts.append(dose.with_columns(**{name: pl.lit(value) for name, value in named.items()}))
     own_definition = {"on_therapy_days": "dasgupta_2", "window_days": "dasgupta_3"}[study.dose_definition]
     is_own = (
         (pl.col("factor_set") == study.factor_set)
         & (pl.col("overlap") == study.dose_policy.overlap)
         & (pl.col("definition") == own_definition)
     )
-    return pl.concat(parts).with_columns(is_of_study=is_own)
+    return _above(pl.concat(parts), study.disclosure.min_cell_count).with_columns(is_of_study=is_own)
 
 
-def _align(connection: Connection) -> None:
-    """Move each patient's records so that all supply ends on the same day."""
-    connection.execute(
-        f"""
-        create or replace temp table {DOSE} as
-        with last_day as (
-            select patient_index, $anchor::date - max(end_date) as later_days
-            from {DOSE}
-            where is_in_timeline
-            group by all
-        )
-        select * replace (start_date + later_days::integer as start_date, end_date + later_days::integer as end_date)
-        from {DOSE}
-        inner join last_day using (patient_index)
-        """,
-        {"anchor": _ANCHOR},
-    )
+def _aligned(record: pl.DataFrame) -> pl.DataFrame:
+    """Each patient's records moved so that all supply ends on the same day."""
+    later = pl.lit(_ANCHOR) - pl.col("end_date").max().over("patient_index")
+    return record.with_columns(pl.col("start_date", "end_date") + later)
 
 
 def _above(dose: pl.DataFrame, base: int) -> pl.DataFrame:
     """Patients with a dose, and those of them above each threshold in any of their windows."""
-    patient = dose.group_by("definition", "patient_index").agg(
-        pl.col("daily_mme").max(), pl.col("is_lower_bound").any()
+    by = ["factor_set", "overlap", "definition"]
+    patient = (
+        dose.filter(pl.col("daily_mme") > 0)
+        .group_by(*by, "patient_index")
+        .agg(pl.col("daily_mme").max(), pl.col("is_lower_bound").any())
     )
-    known = patient.filter(pl.col("daily_mme").is_not_null() & (pl.col("daily_mme") > 0))
-    dosed = known.group_by("definition").agg(patient_count=pl.len(), lower_bound_count=pl.col("is_lower_bound").sum())
-    counted = pl.concat(
-        known.group_by("definition")
-        .agg(above_count=is_above.sum())
-        .with_columns(threshold_mme=pl.lit(threshold), comparison=pl.lit(comparison))
-        for threshold in THRESHOLDS_MME
-        for comparison, is_above in (
-            (">", pl.col("daily_mme") > threshold),
-            (">=", pl.col("daily_mme") >= threshold),
-        )
-    ).join(dosed, on="definition")
-    counts = ("patient_count", "lower_bound_count", "above_count")
-    return counted.with_columns((pl.col(count).cast(pl.Int64) * 2 + base) // (2 * base) * base for count in counts)
+    dose_mme = pl.col("daily_mme")
+    counted = patient.group_by(by).agg(
+        pl.len().alias("patient_count"),
+        pl.col("is_lower_bound").sum().alias("lower_bound_count"),
+        *((dose_mme > threshold).sum().alias(f"{threshold} >") for threshold in THRESHOLDS_MME),
+        *((dose_mme >= threshold).sum().alias(f"{threshold} >=") for threshold in THRESHOLDS_MME),
+    )
+    rounded = pl.col(pl.UInt32).cast(pl.Int64)
+    counted = counted.with_columns((rounded * 2 + base) // (2 * base) * base)
+    told = pl.col("above").str.split_exact(" ", 1).struct
+    return counted.unpivot(
+        index=[*by, "patient_count", "lower_bound_count"], variable_name="above", value_name="above_count"
+    ).select(pl.exclude("above"), threshold_mme=told[0].cast(pl.Int32), comparison=told[1])

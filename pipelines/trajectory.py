@@ -39,23 +39,20 @@ def build_drug_product(connection: Connection, study: Study) -> pl.DataFrame:
 
 def build_dose_period(connection: Connection, study: Study) -> pl.DataFrame:
     """Runs of equal dose; grain: one row per patient and run of days."""
-    return dose_timeline.dose_period(
-        supplied(connection, study, "trajectory.record_dose"), bands(connection, study.factor_set)
-    )
+    record = overlapped(records(connection, "trajectory.record_dose"), study)
+    return dose_timeline.dose_period(record, bands(connection, study.factor_set))
 
 
-def supplied(
-    connection: Connection, study: Study, dose: str, where: str = "true", more: Sequence[str] = ()
-) -> pl.DataFrame:
-    """Records of the timeline on the days that the overlap policy gives them; grain: one row per record.
+def records(connection: Connection, dose: str, where: str = "true", more: Sequence[str] = ()) -> pl.DataFrame:
+    """Records of the timeline, on the days of their supply; grain: one row per record.
 
     Args:
         dose: Table with the columns of trajectory.record_dose.
         where: Which of its records count.
-        more: Columns of the table to keep, besides those that days and doses need.
+        more: What to select besides what days and doses need.
     """
     # Products are few: numbering them costs less than ranking all records.
-    records = connection.sql(
+    return connection.sql(
         f"""
         with record as (from {dose} where is_in_timeline and {where}),
         product as (select distinct ingredient, form, release, dose_unit, unit_strength from record),
@@ -78,8 +75,12 @@ def supplied(
             and record.dose_unit is not distinct from numbered.dose_unit
             and record.unit_strength is not distinct from numbered.unit_strength
         """
-    )
-    return overlap.overlapped(records.pl(), study.dose_policy.overlap, study.settings.carry_forward_cap_days)
+    ).pl()
+
+
+def overlapped(record: pl.DataFrame, study: Study) -> pl.DataFrame:
+    """The records on the days that the study's overlap policy gives them."""
+    return overlap.overlapped(record, study.dose_policy.overlap, study.settings.carry_forward_cap_days)
 
 
 def bands(connection: Connection, factor_set: str) -> pl.DataFrame:

@@ -43,7 +43,9 @@ def check_event():
 
     def check(measured: str, is_event: bool, switch: str = "", **settings: float):
         given = {"trajectory.dose_change": measured, "trajectory.opioid_switch": switch}
-        found = select(TABLE, given=given, settings=settings).sql(f"select event_date from {TABLE} where before_mme is not null")
+        found = select(TABLE, given=given, settings=settings).sql(
+            f"select event_date from {TABLE} where before_mme is not null"
+        )
         assert found.fetchall() == ([(INDEX_DATE,)] if is_event else [])
 
     return check
