@@ -265,10 +265,11 @@ def explain(
     loaded = studies.load(study)
     found = explanation.of(loaded, patient, _day("DATE", day))
     for title, rows in found.tables.items():
-        shown = RichTable(*rows.columns, title=title, title_justify="left")
-        for row in rows.rows():
-            shown.add_row(*("" if cell is None else str(cell) for cell in row))
-        console.print(shown)
+        # A row of the table reads from top to bottom, so that a narrow terminal shows it whole.
+        shown = RichTable("", *(str(number) for number in range(1, len(rows) + 1)), title=title, title_justify="left")
+        for column in rows.columns if len(rows) else []:
+            shown.add_row(column, *("" if cell is None else str(cell) for cell in rows[column]))
+        console.print(shown if len(rows) else f"{title}: none")
     console.print(found.sentence)
 
 

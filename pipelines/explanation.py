@@ -90,7 +90,16 @@ def of(study: Study, patient_id: str, day: date) -> Explanation:
     left_out = record.filter(~pl.col("is_in_timeline"), pl.lit(day).is_between(pl.col("from_day"), pl.col("to_day")))
     cited = factors.join(
         counted.select("factor_set", "ingredient").unique(), on=["factor_set", "ingredient"], how="semi"
-    ).select("factor_set", "ingredient", "route", "form", "dose_unit", "above_mg_per_day", "factor", "citation")
+    ).select(
+        "factor_set",
+        "ingredient",
+        "route",
+        "form",
+        "dose_unit",
+        "above_mg_per_day",
+        pl.col("factor").cast(pl.Float64),
+        "citation",
+    )
     told = ["record_id", "drug_text", "from_day", "to_day", "taken_from", "taken_to", "amount_basis", "quantity"]
     told += ["unit_strength", "dose_unit", "amount_per_day", "factor", "mme_per_day", "low_mme", "high_mme", "reason"]
     return Explanation(

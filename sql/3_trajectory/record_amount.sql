@@ -80,6 +80,7 @@ record as (
         administration_id as record_id,
         'administration' as record_kind,
         true as is_given,
+        false as is_supply_imputed,
         patient_index,
         source,
         drug_text,
