@@ -23,6 +23,7 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m tests.bench.bench_dose_timeline
+	$(BIN)/python -m tests.bench.bench_dose_definitions
 	$(BIN)/python -m tests.bench.bench_ingest
 
 docs: .venv/installed

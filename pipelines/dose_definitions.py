@@ -119,12 +119,25 @@ class Days:
         return highest
 
     @cached_property
+    def turns(self) -> tuple[Integers, Integers]:
+        """Periods after which the dose falls, and those with which it rose."""
+        goes_on = np.zeros(len(self.start), dtype=bool)
+        goes_on[1:] = (self.patient[1:] == self.patient[:-1]) & (self.gap_before[1:] == 0)
+        dose_before = np.where(goes_on, np.roll(self.milli_mme, 1), 0)
+        dose_after = np.where(np.roll(goes_on, -1), np.roll(self.milli_mme, -1), 0)
+        return np.flatnonzero(self.milli_mme > dose_after), np.flatnonzero(self.milli_mme > dose_before)
+
+    @cached_property
+    def until(self) -> Integers:
+        """Thousandths of an MME x days before each period and after the last, those of earlier patients included."""
+        return np.append(0, np.cumsum(self.milli_mme * self.length))
+
+    @cached_property
     def _knots(self) -> tuple[Integers, Integers, Integers, Integers]:
         """Where each period begins and what lies before it; where it stops and its dose, an empty one before all."""
         patient_key = self.patient << _DAY_BITS
-        before = np.append(0, np.cumsum(self.milli_mme * self.length))
         stop = np.append(0, patient_key + self.end + 1)
-        return patient_key + self.start, before, stop, np.append(0, self.milli_mme)
+        return patient_key + self.start, self.until, stop, np.append(0, self.milli_mme)
 
     def before(self, key: Integers) -> Integers:
         """Thousandths of an MME x days before a day of a patient (one integer), those of earlier patients included."""
@@ -220,20 +233,19 @@ def cms460(days: Days) -> Result:
 def rolling(days: Days, span_days: int) -> Result:
     """The highest mean of ``span_days`` consecutive days of the window; NULL if the window is shorter.
 
-    As the span moves on by a day, a day's dose enters and one leaves, so its sum can be highest only where it ends with
-    a period or begins with one: nothing else is looked at. Where such a span reaches beyond a window that is long
-    enough, one inside it holds as much.
+    As the span moves on by a day, a day's dose enters and one leaves, so its sum is first the highest where it ends
+    with a day before the dose falls, or begins with a day on which it rose: nothing else is looked at. Where such a
+    span reaches beyond a window that is long enough, one inside it holds as much.
     """
     if span_days > days.last - days.first + 1:
         return np.full(days.patient_count, NONE), days.has_lower_bound
-    own = days.patient << _DAY_BITS
-    until = np.append(0, np.cumsum(days.milli_mme * days.length))
-    # Spans that end with a period: all up to its end, less what lies before the span.
-    ending = until[1:] - days.before(own + days.end - span_days + 1)
-    # Spans that begin with a period: all up to their end, less what lies before the period.
-    beginning = days.before(own + days.start + span_days) - until[:-1]
-    highest = days.highest(np.maximum(ending, beginning))
-    return days.per(highest, np.full(days.patient_count, span_days))
+    (falls, rises), until = days.turns, days.until
+    highest = np.zeros_like(days.milli_mme)
+    since = days.before((days.patient[falls] << _DAY_BITS) + days.end[falls] - span_days + 1)
+    highest[falls] = until[falls + 1] - since
+    beyond = days.before((days.patient[rises] << _DAY_BITS) + days.start[rises] + span_days)
+    highest[rises] = np.maximum(highest[rises], beyond - until[rises])
+    return days.per(days.highest(highest), np.full(days.patient_count, span_days))
 
 
 def _ordered(group: Integers, value: Integers) -> Integers:
@@ -381,11 +393,11 @@ def _frame(name: str, days: Days, result: Result) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "patient_index": (patient + days.base).astype(np.int32),
-            "definition": pl.repeat(name, rows, dtype=pl.String, eager=True),
+            "definition": pl.Series([name]).new_from_index(0, rows),
             "daily_mme": known.set(known < 0, None),
             "is_lower_bound": is_lower_bound[patient],
-            "window_start": pl.repeat(_date(days.first), rows, dtype=pl.Date, eager=True),
-            "window_end": pl.repeat(_date(days.last), rows, dtype=pl.Date, eager=True),
+            "window_start": pl.Series([_date(days.first)]).new_from_index(0, rows),
+            "window_end": pl.Series([_date(days.last)]).new_from_index(0, rows),
         },
         schema=SCHEMA,
     )

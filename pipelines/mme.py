@@ -201,13 +201,13 @@ def _rows(path: Path) -> pl.DataFrame:
         separator=" ",
         ignore_nulls=True,
     )
-    drug_text = pl.col("drug_text") if "drug_text" in rows.columns else pl.lit(None, dtype=pl.String)
+    drug_text = _optional(rows, "drug_text")
     if "ingredient" in rows.columns:
-        drug_text = pl.coalesce(drug_text, described)
+        drug_text = drug_text.zip_with(drug_text.is_not_null(), rows.select(text=described)["text"])
     return pl.DataFrame(
         {
             "patient_id": rows["patient_id"].cast(pl.String),
-            "drug_text": rows.select(drug_text.fill_null("").alias("drug_text"))["drug_text"],
+            "drug_text": drug_text.fill_null(""),
             "ndc": _ndc(rows),
             "strength": _read(path, rows, "strength", pl.Float64, NUMBER),
             "strength_unit": _optional(rows, "strength_unit"),

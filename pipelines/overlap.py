@@ -107,8 +107,7 @@ def _carried(group: Integers, start: Integers, end: Integers) -> tuple[Integers,
     days = end - start + 1
     is_first = np.append(True, group[1:] != group[:-1])
     number = np.cumsum(is_first) - 1
-    before = np.cumsum(days) - days
-    before -= before[is_first][number]
+    before = np.cumsum(days) - days  # those of earlier groups included, which cancel out
     slack = start - before + number * _APART
     shifted = before + np.maximum.accumulate(slack) - number * _APART
     return shifted, shifted + days - 1

@@ -750,6 +750,11 @@ def test_a_band_holds_its_upper_bound_and_every_fraction(mg, mme):
     check_banded(f"0 | 2024-01-01 | 1 | {mg}", f"0 | 2024-01-01 | 2024-01-01 | {mme} | no")
 
 
+def test_a_factor_of_a_band_may_have_three_decimals():
+    bands = BANDS.with_columns(factor=pl.Series([4.705, 8.0, 10.0, 12.0]))
+    check_banded("0 | 2024-01-01 | 1 | 10", "0 | 2024-01-01 | 2024-01-01 | 47.05 | no", bands)
+
+
 def test_the_order_of_the_bands_does_not_matter():
     check_banded("0 | 2024-01-01 | 1 | 30", "0 | 2024-01-01 | 2024-01-01 | 240 | no", BANDS.reverse())
 

@@ -122,7 +122,7 @@ cdc_2022        | exact.three_sixteenths            | MORPHINE 50 MG TABLET     
 cdc_2022        | exact.three_sixteenths            | MORPHINE 50 MG TABLET                | 1        | 3    | 50      |
 cdc_2022        | null.buprenorphine_2022           | BUPRENORPHINE 8 MG SUBLINGUAL FILM   | 60       | 30   |         | not_converted
 cdc_2022        | null.epidural_morphine            | MORPHINE 5 MG EPIDURAL INJECTION     | 1        | 1    |         | neuraxial_not_counted
-cdc_2022        | null.ingredient_only              | Acetaminophen/Hydrocodone            | 60       | 30   |         | no_strength
+cdc_2022        | null.ingredient_only              | Acetaminophen/Hydrocodone            | 60       | 30   |         | no_route
 cdc_2022        | null.negative_quantity            | OXYCODONE 10 MG TABLET               | -60      | 30   |         | negative_quantity
 cdc_2022        | null.no_days_supply               | OXYCODONE 10 MG TABLET               | 60       |      |         | no_days_supply
 cdc_2022        | null.zero_days_supply             | OXYCODONE 10 MG TABLET               | 60       | 0    |         | days_supply_not_positive
@@ -152,18 +152,15 @@ def worked(tmp_path_factory) -> dict[str, tuple]:
                 "days_supply": [row["days"] for row in rows],
             }
         ).write_csv(file)
-        oih(file, "--out", folder / "out.csv", "--factor-set", factor_set, "--definition", "dasgupta_4")
         study = mme.one_off(factor_set=factor_set, dose_policy={"oud_medication": "with"})
         with mme.connected() as connection:
             patients = mme.load(connection, file, study)
-            reasons = dict(
-                connection.sql(
-                    "select patient_index, any_value(reason) from trajectory.record_dose group by all"
-                ).fetchall()
-            )
-        for row, index in zip(loaded(folder / "out.csv").rows(), patients["patient_index"], strict=True):
-            assert row[2] == factor_set
-            found[row[0]] = (row[4], row[5], reasons[index])
+            rows = mme.daily_dose(connection, patients, [study], ["dasgupta_4"]).rows(named=True)
+            reasons = connection.sql("select patient_index, any_value(reason) from trajectory.record_dose group by all")
+            reason_of = dict(reasons.fetchall())
+        for row, index in zip(rows, patients["patient_index"], strict=True):
+            assert row["factor_set"] == factor_set
+            found[row["patient_id"]] = (row["daily_mme"], row["is_lower_bound"], reason_of[index])
     return found
 
 
@@ -279,13 +276,6 @@ def test_the_timeline_is_the_runs_of_equal_dose(tmp_path):
     ]
 
 
-def test_the_timeline_is_that_of_the_set_and_policy_asked_for_also_when_comparing(tmp_path):
-    file = saved(tmp_path / "in.csv", EARLY_REFILL)
-    options = ("--out", tmp_path / "out.csv", "--overlap", "carry_forward_same_drug", "--definition", "dasgupta_4")
-    oih(file, *options, "--timeline", tmp_path / "days.csv", "--compare")
-    assert loaded(tmp_path / "days.csv", TIMELINE).rows() == [("a", date(2025, 1, 1), date(2025, 3, 1), 60.0, False)]
-
-
 def test_a_product_may_come_in_columns_of_its_own(computed):
     found = computed(
         """
@@ -294,9 +284,10 @@ def test_a_product_may_come_in_columns_of_its_own(computed):
         a          | oxycodone     | 10       | MG            | tablet       | 2024-01-01 | 120      | 30
         b          | fentanyl      | 25       | MCG/HR        | patch        | 2024-01-01 | 10       | 30
         c          | fentanyl      | 0.025    | MG/HR         | patch        | 2024-01-01 | 10       | 30
-        d          | codeine       | 2.4      | MG/ML         | solution     | 2024-01-01 | 300      | 10
+        d          | codeine       | 2.4      | MG/ML         | oral solution | 2024-01-01 | 300      | 10
         e          | dihydrocodeine | 16      | MG            | capsule      | 2024-01-01 | 100      | 10
         f          | oxycodone     |          |               | tablet       | 2024-01-01 | 120      | 30
+        g          | codeine       | 2.4      | MG/ML         | solution     | 2024-01-01 | 300      | 10
         """,
         "--definition",
         "dasgupta_2",
@@ -309,7 +300,8 @@ def test_a_product_may_come_in_columns_of_its_own(computed):
         ("c", 60.0, False),
         ("d", 10.8, False),
         ("e", 40.0, False),
-        ("f", None, True),
+        ("f", None, True),  # no strength
+        ("g", None, True),  # swallowed or injected: a solution alone does not say
     ]
 
 
@@ -352,44 +344,43 @@ def test_codes_are_looked_up_in_the_users_own_table(tmp_path, suffix):
 # Specifications -------------------------------------------------------------------------------------------------
 
 
-def test_compare_gives_every_definition_by_every_factor_set_and_overlap_policy(computed):
-    found = computed(PRESCRIPTIONS, "--compare")
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """All specifications of the early refill, and the timeline of the one that was asked for."""
+    folder = tmp_path_factory.mktemp("compared")
+    options = ("--compare", "--overlap", "carry_forward_same_drug", "--timeline", folder / "days.csv")
+    oih(saved(folder / "in.csv", EARLY_REFILL), "--out", folder / "out.csv", *options)
+    return loaded(folder / "out.csv"), loaded(folder / "days.csv", TIMELINE)
+
+
+def test_compare_gives_every_definition_by_every_factor_set_and_overlap_policy(compared):
+    found, _ = compared
     with duckdb.connect() as connection:
         warehouse.build_reference(connection, contracts.all_contracts()["reference.factor_set"])
         factor_sets = specification.general_factor_sets(connection)
     assert len(factor_sets) == 14
-    expected = {
-        (who, name, factor_set, policy)
-        for who in "abc"
+    expected = [
+        (name, factor_set, policy)
         for name in dose_definitions.DEFINITIONS
         for factor_set in factor_sets
         for policy in overlap.OVERLAPS
-    }
-    assert set(found.select("patient_id", "definition", "factor_set", "overlap").rows()) == expected
-    assert len(found) == len(expected)
-    windows = found.filter(~pl.col("definition").is_in(["cms_oms", "cdc_pdmp_quarterly"]))
-    assert windows.select("window_start", "window_end").n_unique() == 1
+    ]
+    assert found.select("definition", "factor_set", "overlap").rows() == expected
 
 
-def test_a_specification_says_the_same_alone_and_when_comparing(computed):
-    alone = computed(
-        EARLY_REFILL,
-        "--factor-set",
-        "anzca_2021",
-        "--overlap",
-        "truncate_at_next_fill",
-        "--window",
-        "2025-01-01",
-        "2025-03-31",
-    )
-    compared = computed(EARLY_REFILL, "--compare", "--window", "2025-01-01", "2025-03-31")
-    chosen = compared.filter(pl.col("factor_set") == "anzca_2021", pl.col("overlap") == "truncate_at_next_fill")
-    assert chosen.equals(alone)
+def test_the_window_reaches_as_far_as_any_compared_policy_puts_supply(compared):
+    assert compared[0].filter(definition="dasgupta_3")["window_end"].unique().to_list() == [date(2025, 3, 1)]
 
 
-def test_the_window_reaches_as_far_as_any_compared_policy_puts_supply(computed):
-    found = computed(EARLY_REFILL, "--compare", "--definition", "dasgupta_3")
-    assert found["window_end"].unique().to_list() == [date(2025, 3, 1)]
+def test_a_specification_says_the_same_alone_and_when_comparing(compared, computed):
+    chosen = {"factor_set": "anzca_2021", "overlap": "truncate_at_next_fill"}
+    window = ("--window", "2025-01-01", "2025-03-01")
+    alone = computed(EARLY_REFILL, "--factor-set", chosen["factor_set"], "--overlap", chosen["overlap"], *window)
+    assert compared[0].filter(**chosen).equals(alone)
+
+
+def test_the_timeline_is_that_of_the_policy_asked_for_also_when_comparing(compared):
+    assert compared[1].rows() == [("a", date(2025, 1, 1), date(2025, 3, 1), 60.0, False)]
 
 
 BUPRENORPHINE = """

@@ -181,6 +181,20 @@ def test_a_supply_of_unknown_dose_moves_and_is_waited_for(policy):
     )
 
 
+def test_fills_of_one_day_have_the_same_turns_where_dates_lie_too_far_apart_to_pack(monkeypatch):
+    monkeypatch.setattr(dose_timeline, "_BATCH_BITS", 31)  # all in one batch
+    far = Supply(2**31 - 1, date(1, 1, 1), date(1, 1, 2), 2, 2**30, 2**30, None)
+    fills = supplies(
+        """
+        0 | oxycodone 5 | 2024-01-01 | 5 | 20
+        0 | oxycodone 5 | 2024-01-01 | 2 | 90
+        0 | oxycodone 5 | 2024-01-01 | 2 | 40
+        """
+    )
+    found = overlap.overlapped(frame([*fills, far]), "carry_forward_same_drug")
+    assert found["start_date"].to_list()[:3] == [date(2024, 1, 5), date(2024, 1, 3), date(2024, 1, 1)]
+
+
 def test_among_fills_of_one_day_and_length_an_unknown_dose_comes_first():
     check(
         "carry_forward_same_drug",

@@ -4,7 +4,8 @@
 
 The prescriptions are generated: twenty per patient of two opioids, most refilled early, some late, doses that
 change now and then, one in 64 unknown, in no order. Sort and timeline take turns, so that a busy machine slows
-both; read the ratio rather than the seconds. A sample of patients is compared with the day-by-day oracle.
+both; read the ratio rather than the seconds. So do timelines whose supplies are carried forward first. A sample of
+patients is compared with the day-by-day oracle.
 """
 
 import argparse
@@ -12,17 +13,23 @@ import resource
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from pipelines import dose_timeline
+from pipelines import dose_timeline, overlap
+from pipelines.overlap import Overlap
 from tests.oracle import daily_dose as oracle
+from tests.oracle import overlap as overlap_oracle
 
 FILLS = 20  # per patient
 COLUMNS = "patient_index, start_date, end_date, dose_micro_mme"
+SUPPLY = f"{COLUMNS}, days_supply, drug_number, ingredient_number"
+CARRY_FORWARD: tuple[Overlap, ...] = ("carry_forward_same_drug", "carry_forward_same_ingredient")
 
 GENERATE = """
 create table prescription as
@@ -51,6 +58,9 @@ select
     patient_index::integer as patient_index,
     date '2015-01-01' + first_day + (fill // 2 * 29)::integer + late_days as start_date,
     start_date + [6, 13, 27, 27, 29, 29, 29, 89][supply + 1] as end_date,
+    end_date - start_date + 1 as days_supply,
+    opioid::integer as ingredient_number,
+    (opioid * 64 + strength)::integer as drug_number,
     case when strength > 0 then (ceil(strength / 8) * if(opioid = 0, 30e6, 10e6 / 3))::bigint end as dose_micro_mme
 from drawn
 """
@@ -64,9 +74,18 @@ def sort_by_duckdb(connection: duckdb.DuckDBPyConnection) -> None:
 
 def build_timeline(connection: duckdb.DuckDBPyConnection) -> None:
     period = dose_timeline.dose_period(connection.sql(f"select {COLUMNS} from prescription").pl())
-    connection.register("period", period)
-    connection.execute("create or replace table dose_period as from period")
-    connection.unregister("period")
+    save(connection, "dose_period", period)
+
+
+def build_carried_timeline(connection: duckdb.DuckDBPyConnection, policy: Overlap) -> None:
+    record = overlap.overlapped(connection.sql(f"select {SUPPLY} from prescription").pl(), policy)
+    save(connection, policy, dose_timeline.dose_period(record))
+
+
+def save(connection: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame) -> None:
+    connection.register("rows_to_save", rows)
+    connection.execute(f"create or replace table {table} as from rows_to_save")
+    connection.unregister("rows_to_save")
 
 
 def seconds(build: Callable[[duckdb.DuckDBPyConnection], None], connection: duckdb.DuckDBPyConnection) -> float:
@@ -85,7 +104,44 @@ def compare_with_oracle(connection: duckdb.DuckDBPyConnection, patients: int, sa
     ).fetchall()
     if found != oracle.dose_period(oracle.daily_dose(records)):
         raise SystemExit("bench_dose_timeline: the timeline differs from the day-by-day oracle.")
+    supplies = connection.sql(
+        """
+        select patient_index, start_date, end_date, days_supply, drug_number, ingredient_number, dose_micro_mme
+        from prescription semi join chosen using (patient_index)
+        """
+    ).fetchall()
+    for policy in CARRY_FORWARD:
+        rows = connection.sql(
+            f"from {policy} semi join chosen using (patient_index) order by patient_index, start_date"
+        )
+        if rows.fetchall() != carried_by_oracle(supplies, policy):
+            raise SystemExit(f"bench_dose_timeline: {policy} differs from the oracle.")
     return chosen.height
+
+
+def carried_by_oracle(supplies: list[tuple], policy: str) -> list[tuple]:
+    own = defaultdict(list)
+    for supply in supplies:
+        own[supply[0]].append(overlap_oracle.Supply(*supply))
+    return oracle.dose_period(
+        oracle.daily_dose(
+            (supply.patient_index, min(days), max(days), supply.dose_micro_mme)
+            for rows in own.values()
+            for supply, days in zip(rows, overlap_oracle.taken(rows, policy, cap_days=15), strict=True)
+        )
+    )
+
+
+def print_turns(turns: list[dict[str, float]]) -> None:
+    """Median, least and most seconds of each build, and how many times the first of its turn it took."""
+    floor, *builds = turns[0]
+    for name in (floor, *builds):
+        numbers = [turn[name] for turn in turns]
+        line = f"  {name:<30} {statistics.median(numbers):6.2f} s ({min(numbers):.2f} to {max(numbers):.2f})"
+        if name != floor:
+            ratios = [turn[name] / turn[floor] for turn in turns]
+            line += f", {statistics.median(ratios):.2f} times the sort ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(line)
 
 
 def main() -> None:
@@ -99,23 +155,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(Path(folder) / "bench.duckdb") as connection:
         connection.execute(f"set threads = {pl.thread_pool_size()}")
         connection.execute(GENERATE, {"rows": arguments.rows, "patients": patients})
-        turns = [
-            (seconds(sort_by_duckdb, connection), seconds(build_timeline, connection)) for _ in range(arguments.repeats)
-        ]
+        builds: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
+            "DuckDB's sort": sort_by_duckdb,
+            "timeline": build_timeline,
+        } | {policy: partial(build_carried_timeline, policy=policy) for policy in CARRY_FORWARD}
+        turns = [{name: seconds(build, connection) for name, build in builds.items()} for _ in range(arguments.repeats)]
         compared = compare_with_oracle(connection, patients, arguments.sample)
         [[periods]] = connection.sql("select count(*) from dose_period").fetchall()
 
-    sorts, timelines = zip(*turns, strict=True)
-    ratios = [timeline / sort for sort, timeline in turns]
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"dose timeline: {arguments.rows:,} prescriptions of {patients:,} patients, {periods:,} periods")
-    print(f"  threads              {pl.thread_pool_size()}")
-    for name, numbers in (("DuckDB's sort", sorts), ("timeline", timelines), ("ratio", ratios)):
-        unit = "" if name == "ratio" else " s"
-        median, low, high = statistics.median(numbers), min(numbers), max(numbers)
-        print(f"  {name:<20} {median:.2f}{unit} (median of {len(numbers)}; {low:.2f} to {high:.2f})")
-    print(f"  peak memory          {peak_gib:.2f} GiB, the sort's included")
-    print(f"  equal to the oracle  {compared:,} patients")
+    print(f"  {'threads':<30} {pl.thread_pool_size()}")
+    print_turns(turns)
+    print(f"  {'peak memory':<30} {peak_gib:.2f} GiB, the sort's included")
+    print(f"  {'equal to the oracle':<30} {compared:,} patients")
 
 
 if __name__ == "__main__":
