@@ -71,3 +71,31 @@ def test_the_report_says_how_many_patients_fail_which_requirement(run):
         episodes = connection.execute("select count(*) from episode.episode").fetchall()
     assert first[0][2:5] == (100, 15, 85)
     assert episodes == [(0,)]
+
+
+def test_four_of_five_orders_have_an_amount_and_the_rest_say_why(run):
+    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
+        found = connection.execute(
+            "select coalesce(reason, ''), count(*) from trajectory.record_amount where record_kind = 'order' group by all"
+        ).fetchall()
+    assert dict(found) == {
+        "": 786,
+        "ordered_as_infusion": 74,
+        "ordered_as_patient_controlled": 57,
+        "stopped_before_start": 37,
+        "unknown_unit": 3,
+        "no_strength": 2,
+        "dose_not_ordered": 2,
+        "no_strength_unit": 1,
+        "no_dose_frequency": 1,
+    }
+
+
+def test_orders_are_never_exposure_where_administrations_are_delivered_and_keep_both_ends_of_their_range(run):
+    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
+        found = connection.execute(
+            "select bool_or(is_in_timeline), count(dose_micro_mme), count(low_dose_micro_mme), "
+            "count(*) filter (low_dose_micro_mme < high_dose_micro_mme), bool_and(low_dose_micro_mme <= dose_micro_mme) "
+            "from trajectory.record_dose where record_kind = 'order'"
+        ).fetchall()
+    assert found == [(False, 445, 445, 348, True)]
