@@ -125,9 +125,9 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
             ),
             factors=_select(
                 connection,
-                "select * from reference.mme_factor where factor_set = ? "
+                "select * from reference.mme_factor where factor_set = if(route = 'parenteral', ?, ?) "
                 "order by ingredient, route, form, dose_unit, above_mg_per_day",
-                [study.factor_set],
+                [study.parenteral_factor_set, study.factor_set],
             ),
             settings=[row | {"value": getattr(study.settings, row["name"])} for row in settings.described()],
             rules={sql.path.stem.split("_")[0].upper(): sql for sql in sql_files.rules()},
