@@ -341,6 +341,18 @@ def test_codes_are_looked_up_in_the_users_own_table(tmp_path, suffix):
     assert "ndc_not_in_table" in said or "no_opioid_name" in said
 
 
+@pytest.mark.parametrize(("suffix", "daily_mme"), [(".parquet", 60.0), (".csv", None)])
+def test_ten_digits_are_a_code_that_lost_its_zero_if_a_number_and_ambiguous_if_a_text(tmp_path, suffix, daily_mme):
+    table = tmp_path / "codes.csv"
+    table.write_text("ndc,drug_text\n01234-5678-90,OXYCODONE 10 MG TABLET\n")
+    file = tmp_path / f"in{suffix}"
+    row = {"patient_id": "a", "ndc": 1234567890, "start_date": date(2024, 1, 1), "quantity": 120, "days_supply": 30}
+    rows = pl.DataFrame([row])
+    rows.write_parquet(file) if suffix == ".parquet" else rows.write_csv(file)
+    oih(file, "--out", tmp_path / "out.csv", "--ndc-table", table, "--definition", "dasgupta_4")
+    assert doses(loaded(tmp_path / "out.csv")) == [("a", daily_mme, daily_mme is None)]
+
+
 # Specifications -------------------------------------------------------------------------------------------------
 
 
@@ -474,8 +486,8 @@ def test_the_gap_tolerance_bridges(computed):
     a          | OXYCODONE 10 MG TABLET | 2024-01-01 | 40       | 10
     a          | OXYCODONE 10 MG TABLET | 2024-01-21 | 40       | 10
     """
-    for days, daily_mme in ((9, 60.0), (10, 40.0)):
-        found = computed(drawing, "--definition", "dasgupta_2", "--gap-tolerance-days", days)
+    for gap_days, daily_mme in ((9, 60.0), (10, 40.0)):
+        found = computed(drawing, "--definition", "dasgupta_2", "--gap-tolerance-days", gap_days)
         assert doses(found) == [("a", daily_mme, False)]
 
 
