@@ -341,15 +341,30 @@ def test_codes_are_looked_up_in_the_users_own_table(tmp_path, suffix):
     assert "ndc_not_in_table" in said or "no_opioid_name" in said
 
 
+@pytest.mark.parametrize(("suffix", "daily_mme"), [(".parquet", 60.0), (".csv", None)])
+def test_ten_digits_are_a_code_that_lost_its_zero_if_a_number_and_ambiguous_if_a_text(tmp_path, suffix, daily_mme):
+    table = tmp_path / "codes.csv"
+    table.write_text("ndc,drug_text\n01234-5678-90,OXYCODONE 10 MG TABLET\n")
+    file = tmp_path / f"in{suffix}"
+    row = {"patient_id": "a", "ndc": 1234567890, "start_date": date(2024, 1, 1), "quantity": 120, "days_supply": 30}
+    rows = pl.DataFrame([row])
+    rows.write_parquet(file) if suffix == ".parquet" else rows.write_csv(file)
+    oih(file, "--out", tmp_path / "out.csv", "--ndc-table", table, "--definition", "dasgupta_4")
+    assert doses(loaded(tmp_path / "out.csv")) == [("a", daily_mme, daily_mme is None)]
+
+
 # Specifications -------------------------------------------------------------------------------------------------
+
+
+COMPARED = EARLY_REFILL + "b | HYDROMORPHONE 4 MG TABLET | 2025-01-01 | 120 | 30\n"
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All specifications of the early refill, and the timeline of the one that was asked for."""
+    """All specifications of the early refill and of an opioid whose factor differs, and the timeline of the one that was asked for."""
     folder = tmp_path_factory.mktemp("compared")
     options = ("--compare", "--overlap", "carry_forward_same_drug", "--timeline", folder / "days.csv")
-    oih(saved(folder / "in.csv", EARLY_REFILL), "--out", folder / "out.csv", *options)
+    oih(saved(folder / "in.csv", COMPARED), "--out", folder / "out.csv", *options)
     return loaded(folder / "out.csv"), loaded(folder / "days.csv", TIMELINE)
 
 
@@ -360,12 +375,13 @@ def test_compare_gives_every_definition_by_every_factor_set_and_overlap_policy(c
         factor_sets = specification.general_factor_sets(connection)
     assert len(factor_sets) == 14
     expected = [
-        (name, factor_set, policy)
+        (who, name, factor_set, policy)
+        for who in "ab"
         for name in dose_definitions.DEFINITIONS
         for factor_set in factor_sets
         for policy in overlap.OVERLAPS
     ]
-    assert found.select("definition", "factor_set", "overlap").rows() == expected
+    assert found.select("patient_id", "definition", "factor_set", "overlap").rows() == expected
 
 
 def test_the_window_reaches_as_far_as_any_compared_policy_puts_supply(compared):
@@ -375,12 +391,21 @@ def test_the_window_reaches_as_far_as_any_compared_policy_puts_supply(compared):
 def test_a_specification_says_the_same_alone_and_when_comparing(compared, computed):
     chosen = {"factor_set": "anzca_2021", "overlap": "truncate_at_next_fill"}
     window = ("--window", "2025-01-01", "2025-03-01")
-    alone = computed(EARLY_REFILL, "--factor-set", chosen["factor_set"], "--overlap", chosen["overlap"], *window)
+    alone = computed(COMPARED, "--factor-set", chosen["factor_set"], "--overlap", chosen["overlap"], *window)
     assert compared[0].filter(**chosen).equals(alone)
 
 
+def test_each_factor_set_gives_its_own_dose(compared):
+    found = compared[0].filter(patient_id="b", definition="dasgupta_1", overlap="sum")
+    dose = dict(found.select("factor_set", "daily_mme").rows())
+    assert (dose["cdc_2018"], dose["cdc_2022"], dose["cdc_2016"]) == (64.0, 80.0, 64.0)
+
+
 def test_the_timeline_is_that_of_the_policy_asked_for_also_when_comparing(compared):
-    assert compared[1].rows() == [("a", date(2025, 1, 1), date(2025, 3, 1), 60.0, False)]
+    assert compared[1].rows() == [
+        ("a", date(2025, 1, 1), date(2025, 3, 1), 60.0, False),
+        ("b", date(2025, 1, 1), date(2025, 1, 30), 80.0, False),
+    ]
 
 
 BUPRENORPHINE = """
@@ -461,8 +486,8 @@ def test_the_gap_tolerance_bridges(computed):
     a          | OXYCODONE 10 MG TABLET | 2024-01-01 | 40       | 10
     a          | OXYCODONE 10 MG TABLET | 2024-01-21 | 40       | 10
     """
-    for days, daily_mme in ((9, 60.0), (10, 40.0)):
-        found = computed(drawing, "--definition", "dasgupta_2", "--gap-tolerance-days", days)
+    for gap_days, daily_mme in ((9, 60.0), (10, 40.0)):
+        found = computed(drawing, "--definition", "dasgupta_2", "--gap-tolerance-days", gap_days)
         assert doses(found) == [("a", daily_mme, False)]
 
 
