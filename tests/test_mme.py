@@ -40,11 +40,17 @@ TIMELINE = {
 
 def oih(*arguments: object) -> str:
     """What ``oih mme`` prints; what it refuses is raised."""
-    done = CliRunner().invoke(cli.app, ["mme", *map(str, arguments)], env={"COLUMNS": "200"})
+    done = CliRunner().invoke(cli.app, ["mme", *map(str, arguments)])
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == 0, done.output
     return done.output
+
+
+@pytest.fixture(autouse=True)
+def wide_console(monkeypatch):
+    """Wide enough for no cell to wrap, whatever terminal the tests run in."""
+    monkeypatch.setattr(cli.console, "width", 1000)
 
 
 def saved(file: Path, drawing: str) -> Path:
