@@ -19,6 +19,7 @@ from pipelines.warehouse import Connection
 
 REQUIRED = ("patient_id", "start_date", "quantity", "days_supply")
 PRODUCT = ("ingredient", "strength", "strength_unit", "form")
+FILLED_IN = ("patient_id", "start_date")  # the other cells may be empty
 OPTIONAL = ("drug_text", *PRODUCT, "route", "ndc", "end_date")
 
 # What is built from the prescriptions before any factor is chosen.
@@ -252,7 +253,8 @@ def _read(path: Path, rows: pl.DataFrame, name: str, type_: type[pl.DataType], w
         if type_ == pl.Int32:  # a number of days that does not fit is beyond all limits and stays so
             value = pl.when(value == value.round()).then(value.clip(-_BEYOND, _BEYOND)).cast(pl.Int32)
     is_other = cell.is_not_null() & value.is_null()
-    _refuse(path, rows, name, is_other, f"is not {what}", f"Write {what}, or leave it empty")
+    mend = f"Write {what}" if name in FILLED_IN else f"Write {what}, or leave it empty"
+    _refuse(path, rows, name, is_other, f"is not {what}", mend)
     return rows.select(value.alias(name))[name]
 
 

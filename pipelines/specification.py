@@ -84,7 +84,7 @@ def timeline(
     """
     record = trajectory.overlapped(converted.record, study)
     if window and study.dose_policy.supply_at_window == "whole":
-        record = record.filter(pl.col("start_date").is_between(*window))
+        record = record.filter(pl.col("fill_date").is_between(*window))
     return dose_timeline.dose_period(record, converted.bands), record
 
 

@@ -82,6 +82,11 @@ def build_carried_timeline(connection: duckdb.DuckDBPyConnection, policy: Overla
     save(connection, policy, dose_timeline.dose_period(record))
 
 
+def build_carried(connection: duckdb.DuckDBPyConnection, policy: Overlap) -> None:
+    record = overlap.overlapped(connection.sql(f"select {SUPPLY} from prescription").pl(), policy)
+    save(connection, f"{policy}_record", record.select(COLUMNS.split(", ")))
+
+
 def save(connection: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame) -> None:
     connection.register("rows_to_save", rows)
     connection.execute(f"create or replace table {table} as from rows_to_save")
@@ -137,7 +142,7 @@ def print_turns(turns: list[dict[str, float]]) -> None:
     floor, *builds = turns[0]
     for name in (floor, *builds):
         numbers = [turn[name] for turn in turns]
-        line = f"  {name:<30} {statistics.median(numbers):6.2f} s ({min(numbers):.2f} to {max(numbers):.2f})"
+        line = f"  {name:<40} {statistics.median(numbers):6.2f} s ({min(numbers):.2f} to {max(numbers):.2f})"
         if name != floor:
             ratios = [turn[name] / turn[floor] for turn in turns]
             line += f", {statistics.median(ratios):.2f} times the sort ({min(ratios):.2f} to {max(ratios):.2f})"
@@ -158,17 +163,20 @@ def main() -> None:
         builds: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
             "DuckDB's sort": sort_by_duckdb,
             "timeline": build_timeline,
-        } | {policy: partial(build_carried_timeline, policy=policy) for policy in CARRY_FORWARD}
+        }
+        for policy in CARRY_FORWARD:
+            builds[policy] = partial(build_carried, policy=policy)
+            builds[f"{policy}, timeline"] = partial(build_carried_timeline, policy=policy)
         turns = [{name: seconds(build, connection) for name, build in builds.items()} for _ in range(arguments.repeats)]
         compared = compare_with_oracle(connection, patients, arguments.sample)
         [[periods]] = connection.sql("select count(*) from dose_period").fetchall()
 
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"dose timeline: {arguments.rows:,} prescriptions of {patients:,} patients, {periods:,} periods")
-    print(f"  {'threads':<30} {pl.thread_pool_size()}")
+    print(f"  {'threads':<40} {pl.thread_pool_size()}")
     print_turns(turns)
-    print(f"  {'peak memory':<30} {peak_gib:.2f} GiB, the sort's included")
-    print(f"  {'equal to the oracle':<30} {compared:,} patients")
+    print(f"  {'peak memory':<40} {peak_gib:.2f} GiB, the sort's included")
+    print(f"  {'equal to the oracle':<40} {compared:,} patients")
 
 
 if __name__ == "__main__":
