@@ -305,9 +305,8 @@ def daily_dose(
 
     def reduced(days: Days) -> pl.DataFrame:
         days = clipped(days, first, last) if clips else replace(days, first=first, last=last)
-        return pl.concat(
-            _frame(name, part, DEFINITIONS[name](part)) for name in definitions for part in _windows(name, days)
-        )
+        found = [_frame(name, part, DEFINITIONS[name](part)) for name in definitions for part in _windows(name, days)]
+        return pl.concat([pl.DataFrame(schema=SCHEMA), *found])
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
         parts = list(pool.map(reduced, _batches(period, record, patient_count, gap_tolerance_days)))

@@ -135,12 +135,12 @@ def main() -> None:
         f"dose definitions: {arguments.rows:,} prescriptions of {patients:,} patients, "
         f"{len(dose_definitions.DEFINITIONS)} definitions, {rows:,} rows"
     )
-    print(f"  {'threads':<30} {pl.thread_pool_size()}")
+    print(f"  {'threads':<40} {pl.thread_pool_size()}")
     print_turns(turns)
-    print(f"  {'peak memory':<30} {peak_gib:.2f} GiB, the sort's included, the explosion's not")
-    print(f"  {'3 definitions by exploded days':<30} {explosion:6.2f} s for 1 patient in {arguments.part}")
-    print(f"  {'equal to the oracle':<30} {compared:,} patients")
-    print(f"  {'equal to exploded days':<30} {equal:,} patients, 3 definitions")
+    print(f"  {'peak memory':<40} {peak_gib:.2f} GiB, the sort's included, the explosion's not")
+    print(f"  {'3 definitions by exploded days':<40} {explosion:6.2f} s for 1 patient in {arguments.part}")
+    print(f"  {'equal to the oracle':<40} {compared:,} patients")
+    print(f"  {'equal to exploded days':<40} {equal:,} patients, 3 definitions")
 
 
 if __name__ == "__main__":
