@@ -48,6 +48,8 @@ class Days:
         patient, start, end, milli_mme, is_lower_bound: The timeline, sorted by patient and start.
         record_patient, record_start, record_end, record_micro_mme: The records; the dose -1 where it is unknown.
         record_fill: Days on which the records were dispensed, wherever a policy put their supply.
+        open_patient, open_start: Records of which nobody knows how long they last.
+        open_supply_days: How long one of those may last.
         gap_tolerance_days: Longest gap in supply that counts as on therapy.
     """
 
@@ -65,6 +67,9 @@ class Days:
     record_end: Integers
     record_micro_mme: Integers
     record_fill: Integers
+    open_patient: Integers
+    open_start: Integers
+    open_supply_days: int
     gap_tolerance_days: int
 
     @cached_property
@@ -81,14 +86,20 @@ class Days:
         return self.summed(self.length)
 
     @cached_property
+    def has_open_supply(self) -> NDArray[np.bool_]:
+        """Patients with supply of unknown length that may reach these days."""
+        return np.bincount(self.open_patient, minlength=self.patient_count) > 0
+
+    @cached_property
     def has_lower_bound(self) -> NDArray[np.bool_]:
-        return self.summed(self.is_lower_bound.astype(np.int64)) > 0
+        return (self.summed(self.is_lower_bound.astype(np.int64)) > 0) | self.has_open_supply
 
     @cached_property
     def is_known(self) -> NDArray[np.bool_]:
         """Patients with a known dose, or with no record at all: who takes nothing takes 0 a day."""
         known = np.bincount(self.record_patient[self.record_micro_mme >= 0], minlength=self.patient_count) > 0
-        return known | (np.bincount(self.record_patient, minlength=self.patient_count) == 0)
+        has_none = np.bincount(self.record_patient, minlength=self.patient_count) == 0
+        return known | (has_none & ~self.has_open_supply)
 
     @cached_property
     def bounds(self) -> tuple[Integers, Integers]:
@@ -151,24 +162,29 @@ class Days:
         days = np.maximum(days, 1)
         return np.where(has, (2 * amount + days) // (2 * days), NONE), self.has_lower_bound
 
+    def per_supply(self, amount: Integers, days: Integers) -> Result:
+        """Amount per day in supply; NONE where nobody knows how many days those are: it would be no bound at all."""
+        found, is_lower_bound = self.per(amount, days)
+        return np.where(self.has_open_supply, NONE, found), is_lower_bound
+
 
 def total_days_supply(days: Days) -> Result:
     """Dasgupta definition 1: MME in the window over the days supply of all records added up."""
     supply = np.bincount(
         days.record_patient, days.record_end - days.record_start + 1, minlength=days.patient_count
     ).astype(np.int64)
-    return days.per(days.mme_days, supply)
+    return days.per_supply(days.mme_days, supply)
 
 
 def on_therapy_days(days: Days) -> Result:
     """Dasgupta definition 2: MME in the window over the days in supply, with gaps up to the tolerance."""
     bridged = days.summed(np.where(days.gap_before <= days.gap_tolerance_days, days.gap_before, 0))
-    return days.per(days.mme_days, days.covered_days + bridged)
+    return days.per_supply(days.mme_days, days.covered_days + bridged)
 
 
 def opioid_days(days: Days) -> Result:
     """CDC PDMP indicator: MME over the days in supply."""
-    return days.per(days.mme_days, days.covered_days)
+    return days.per_supply(days.mme_days, days.covered_days)
 
 
 def fixed_window(days: Days) -> Result:
@@ -189,7 +205,7 @@ def zedler_sum(days: Days) -> Result:
     records = np.bincount(days.record_patient, minlength=days.patient_count)
     amount, _ = days.per((micro_mme + 500) // 1000, (records > 0).astype(np.int64))
     unknown = np.bincount(days.record_patient[~is_known], minlength=days.patient_count) > 0
-    return amount, unknown
+    return amount, unknown | days.has_open_supply
 
 
 def treatment_period(days: Days) -> Result:
@@ -198,7 +214,7 @@ def treatment_period(days: Days) -> Result:
     has = after > first
     spanned = np.zeros(days.patient_count, dtype=np.int64)
     spanned[has] = days.end[after[has] - 1] - days.start[first[has]] + 1
-    return days.per(days.mme_days, spanned)
+    return days.per_supply(days.mme_days, spanned)
 
 
 def hedis_hdo(days: Days) -> Result:
@@ -282,19 +298,22 @@ def daily_dose(
     definitions: Sequence[str] = tuple(DEFINITIONS),
     gap_tolerance_days: int = 0,
     clips: bool = True,
+    open_supply_days: int = 180,
 ) -> pl.DataFrame:
     """Every patient's daily dose by several definitions.
 
     Args:
         period: The timeline as dose_timeline.dose_period returns it.
         record: The records it was made of, as overlap.overlapped returns them: patient_index, start_date, end_date,
-            fill_date, dose_micro_mme.
+            fill_date, dose_micro_mme, is_open_ended (nobody knows how long it lasts).
         window: First and last day, both inclusive.
         patient_count: Patients; patient_index runs from 0.
         definitions: Names out of DEFINITIONS.
         gap_tolerance_days: Longest gap in supply that counts as on therapy, for dasgupta_2 alone.
         clips: Only days inside the window count; else all that is given does, divided by the days of the window where
             a definition has a fixed one. The six months of cms_oms and the quarters of cdc_pdmp_quarterly always clip.
+        open_supply_days: How long supply of unknown length may last. Whatever it may reach is a lower bound, and a mean
+            over days in supply is NULL, since nobody knows how many they are.
 
     Returns:
         One row per patient and definition, for cdc_pdmp_quarterly one per patient and quarter in which there was
@@ -309,7 +328,7 @@ def daily_dose(
         return pl.concat([pl.DataFrame(schema=SCHEMA), *found])
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
-        parts = list(pool.map(reduced, _batches(period, record, patient_count, gap_tolerance_days)))
+        parts = list(pool.map(reduced, _batches(period, record, patient_count, gap_tolerance_days, open_supply_days)))
     return pl.concat([pl.DataFrame(schema=SCHEMA), *parts], rechunk=False)
 
 
@@ -317,6 +336,7 @@ def clipped(days: Days, first: int, last: int) -> Days:
     """The same patients, with what lies between two days, both inclusive."""
     period = np.flatnonzero((days.end >= first) & (days.start <= last))
     record = np.flatnonzero((days.record_end >= first) & (days.record_start <= last))
+    is_open = (days.open_start <= last) & (days.open_start + days.open_supply_days > first)
     return replace(
         days,
         first=first,
@@ -331,6 +351,8 @@ def clipped(days: Days, first: int, last: int) -> Days:
         record_end=np.minimum(days.record_end[record], last),
         record_micro_mme=days.record_micro_mme[record],
         record_fill=days.record_fill[record],
+        open_patient=days.open_patient[is_open],
+        open_start=days.open_start[is_open],
     )
 
 
@@ -350,7 +372,9 @@ def _windows(name: str, days: Days) -> Iterator[Days]:
             yield clipped(days, max(_number(begin), days.first), min(_number(end) - 1, days.last))
 
 
-def _batches(period: pl.DataFrame, record: pl.DataFrame, patient_count: int, gap_tolerance_days: int) -> Iterator[Days]:
+def _batches(
+    period: pl.DataFrame, record: pl.DataFrame, patient_count: int, gap_tolerance_days: int, open_supply_days: int
+) -> Iterator[Days]:
     """A few thousand patients at a time, numbered from 0 in each, which keeps memory small and feeds the threads."""
     edges = range(0, patient_count, _BATCH_PATIENTS)
     batch_of_record = (record["patient_index"].to_numpy() // _BATCH_PATIENTS).astype(np.uint16)
@@ -360,6 +384,7 @@ def _batches(period: pl.DataFrame, record: pl.DataFrame, patient_count: int, gap
     for batch, base in enumerate(edges):
         of_batch = period[periods[batch] : periods[batch + 1]]
         made_of = record[order[records[batch] : records[batch + 1]]]
+        open_ended = made_of.filter("is_open_ended")
         yield Days(
             base=base,
             patient_count=min(_BATCH_PATIENTS, patient_count - base),
@@ -375,6 +400,9 @@ def _batches(period: pl.DataFrame, record: pl.DataFrame, patient_count: int, gap
             record_end=_whole(made_of, "end_date"),
             record_micro_mme=made_of["dose_micro_mme"].fill_null(-1).to_numpy(),
             record_fill=_whole(made_of, "fill_date"),
+            open_patient=_whole(open_ended, "patient_index") - base,
+            open_start=_whole(open_ended, "start_date"),
+            open_supply_days=open_supply_days,
             gap_tolerance_days=gap_tolerance_days,
         )
 

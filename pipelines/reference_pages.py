@@ -208,10 +208,14 @@ def _index_of_definitions(definitions: Sequence[Row]) -> str:
             "Every definition reduces one dated timeline: the MME of each day, records summed, clipped to the window. "
             "The definition alone moves the share of patients above 90 MME from 3.6 % to 10.3 % in California "
             "(Dasgupta 2021, PMC8270512). A day that is touched by an unknown dose is a lower bound, and so is every "
-            "value it enters.",
+            "value it enters. Supply of unknown length may reach half a year: what it may reach is a lower bound, and "
+            "a mean over days in supply is not given, since nobody knows how many they are.",
             _table(header, lines),
-            "Of one patient, one window and one timeline, without bridged gaps and with every dose known: `dasgupta_1` "
-            "<= `dasgupta_2`, and `dasgupta_3` <= `dasgupta_2` <= `dasgupta_4` <= `zedler_sum`.",
+            "Of one patient and one window, with supply clipped to it, overlapping supplies summed, no bridged gap, "
+            "every dose known and one factor for each opioid: `dasgupta_1` <= `dasgupta_2`, and `dasgupta_3` <= "
+            "`dasgupta_2` <= `dasgupta_4` <= `zedler_sum`. With factors by band (methadone in CDC 2016) two "
+            "prescriptions of a day can be worth more together than apart, so `dasgupta_4` can exceed `zedler_sum`; "
+            "with whole supplies counted in a short window, `dasgupta_3` can exceed `dasgupta_2`.",
         ]
     )
 

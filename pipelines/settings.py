@@ -38,6 +38,7 @@ class Settings(BaseModel):
     # Dose
     max_supply_days: int = _setting(3660, "day", DESIGN, "Longest days supply that is believed", ge=1)
     imputed_supply_days: int = _setting(30, "day", DESIGN, "Days supply where it is missing and imputed", ge=1)
+    open_supply_days: int = _setting(180, "day", DESIGN, "Days that supply of unknown length may last", ge=1)
     strength_tolerance_share: float = _setting(
         0.01, "share", DESIGN, "Most that a delivered strength may differ from the text's, or from any label's", ge=0
     )
@@ -70,7 +71,7 @@ class Settings(BaseModel):
     escalation_min_ratio: float = _setting(1.2, "ratio", HAYES, "Smallest ratio of new to old mean dose", gt=1)
     escalation_min_mme: float = _setting(5.0, "MME/day", DESIGN, "Smallest rise of the mean dose", ge=0)
     min_coverage: float = _setting(0.8, "share", DESIGN, "Share of days in supply, in both windows", ge=0, le=1)
-    rotation_days: int = _setting(30, "day", DESIGN, "Days around the index date searched for a change of opioid")
+    rotation_days: int = _setting(30, "day", DESIGN, "Days around a change of opioid that tell what was in supply")
     acute_course_days: int = _setting(14, "day", DESIGN, "Longest short-acting course that is no escalation")
     merge_days: int = _setting(90, "day", DESIGN, "A later step within these days belongs to the same episode")
     link_days: int = _setting(180, "day", DESIGN, "An episode within these days of the last one is linked to it")

@@ -104,6 +104,7 @@ def daily_dose(
                 names,
                 study.settings.gap_tolerance_days,
                 clips=study.dose_policy.supply_at_window == "clipped",
+                open_supply_days=study.settings.open_supply_days,
             )
         )
     return pl.concat(parts)

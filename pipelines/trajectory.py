@@ -66,6 +66,7 @@ def records(connection: Connection, dose: str, where: str = "true", more: Sequen
         )
         select
             patient_index, start_date, end_date, dose_micro_mme, tiered_micro_mg, days_supply,
+            days_supply is null and record_kind <> 'administration' as is_open_ended,
             ingredient_number, drug_number{"".join(f", {column}" for column in more)}
         from record
         inner join numbered

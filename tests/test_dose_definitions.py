@@ -21,17 +21,25 @@ RECORD = {
     "end_date": pl.Date,
     "fill_date": pl.Date,
     "dose_micro_mme": pl.Int64,
+    "is_open_ended": pl.Boolean,
 }
 
 
+TIERED = ("dose_micro_mme", "tiered_micro_mg")
+
+
 def records(drawing: str) -> list[Record]:
-    """Records drawn as `patient | first day | days | MME a day`: a dose has up to six decimals, or is ? if unknown."""
+    """Records drawn as `patient | first day | days | MME a day`.
+
+    A dose has up to six decimals, or is ? if unknown; days are ? where nobody knows how many.
+    """
     rows = []
     for line in drawing.strip().splitlines():
         patient, start, days, dose = (text.strip() for text in line.split("|"))
         first = date.fromisoformat(start)
         micro_mme = None if dose == "?" else int(Decimal(dose) * 1_000_000)
-        rows.append(Record(int(patient), first, first + timedelta(days=int(days) - 1), first, micro_mme))
+        length = 1 if days == "?" else int(days)
+        rows.append(Record(int(patient), first, first + timedelta(days=length - 1), first, micro_mme, days == "?"))
     return rows
 
 
@@ -526,7 +534,11 @@ def a_record(draw, dose=MICRO_MME):
     length = draw(st.one_of(st.integers(1, 15), st.sampled_from([28, 30, 84, 90, 95])))
     fill = start - timedelta(days=draw(st.sampled_from([0, 0, 0, 3])))
     patient = draw(st.sampled_from([0, 0, 1, 3]))  # the third has none
-    return Record(patient, start, start + timedelta(days=length - 1), fill, draw(dose))
+    micro_mme = draw(dose)
+    is_open_ended = micro_mme is None and draw(st.booleans())
+    return Record(
+        patient, start, start + timedelta(days=0 if is_open_ended else length - 1), fill, micro_mme, is_open_ended
+    )
 
 
 a_history = st.lists(a_record(), max_size=8)
@@ -556,6 +568,30 @@ def test_every_definition_agrees_with_the_oracle_where_whole_supplies_count(rows
     rows = begun_in(rows, window)
     found = reduced(rows, window, 4, clips=False)
     assert oracle.in_order(found.rows()) == oracle.rows(rows, window, 4, 0, clips=False)
+
+
+# Supply of unknown length ---------------------------------------------------------------------------------------
+
+KNOWN_AND_OPEN = """
+0 | 2024-01-01 | 30 | 30
+0 | 2024-01-01 | ?  | ?
+"""
+
+
+@pytest.mark.parametrize("name", ["dasgupta_1", "dasgupta_2", "cms_oms", "cdc_pdmp_quarterly"])
+def test_a_mean_over_days_in_supply_is_null_where_nobody_knows_how_many_they_are(name):
+    check(name, KNOWN_AND_OPEN, "2024-01-02 | 2024-01-30", "0 | | yes")
+
+
+@pytest.mark.parametrize("name", ["dasgupta_3", "dasgupta_4", "zedler_sum", "rolling_7"])
+def test_supply_of_unknown_length_makes_all_days_that_it_may_reach_lower_bounds(name):
+    check(name, KNOWN_AND_OPEN, "2024-01-02 | 2024-01-30", "0 | 30 | yes")
+
+
+def test_supply_of_unknown_length_reaches_180_days():
+    rows = "0 | 2024-01-01 | ? | ?\n0 | 2024-06-01 | 60 | 30"
+    check("dasgupta_3", rows, "2024-06-28 | 2024-06-28", "0 | 30 | yes")
+    check("dasgupta_3", rows, "2024-06-29 | 2024-06-29", "0 | 30 | no")
 
 
 # Properties -----------------------------------------------------------------------------------------------------
@@ -593,6 +629,25 @@ def test_definitions_are_ordered_as_published_for_one_window_without_bridged_gap
     ):
         both = found.drop_nulls([low, high])
         assert (both[low] <= both[high]).all(), (low, high)
+
+
+def test_whole_supplies_in_a_short_window_can_turn_definitions_2_and_3_around():
+    drawing, window = "0 | 2024-01-20 | 30 | 30", "2024-01-20 | 2024-01-29"
+    check("dasgupta_2", drawing, window, "0 | 30 | no", clips=False)
+    check("dasgupta_3", drawing, window, "0 | 90 | no", clips=False)
+
+
+def test_bands_can_turn_definition_4_and_the_sum_of_prescriptions_around():
+    record = methadone("0 | 2024-01-01 | 30 | 15\n0 | 2024-01-01 | 30 | 15")
+    whole = record.with_columns(fill_date="start_date", is_open_ended=pl.lit(False))
+    found = dose_definitions.daily_dose(
+        dose_timeline.dose_period(record, BANDS),
+        whole,
+        days("2024-01-01 | 2024-01-30"),
+        1,
+        ["dasgupta_4", "zedler_sum"],
+    )
+    assert found["daily_mme"].to_list() == [240, 120]
 
 
 def test_bridged_gaps_can_turn_definitions_1_and_2_around():
@@ -688,7 +743,7 @@ def methadone(drawing: str) -> pl.DataFrame:
         micro = None if amount == "?" else int(Decimal(amount.removesuffix(" MME")) * 10**6)
         last = first + timedelta(days=int(length) - 1)
         rows.append((int(patient), first, last, 4 * micro if is_mg else micro, micro if is_mg else None))
-    schema = {name: RECORD[name] for name in RECORD if name != "fill_date"} | {"tiered_micro_mg": pl.Int64}
+    schema = {name: RECORD[name] for name in list(RECORD)[:3]} | dict.fromkeys(TIERED, pl.Int64)
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -813,6 +868,6 @@ def test_banded_periods_agree_with_the_oracle(rows):
         milli_mg = (micro_mg + 500) // 1000
         factor = next(factor for above, factor in ((60, 12), (40, 10), (20, 8), (-1, 4)) if milli_mg > above * 1000)
         doses.append((patient, day, day, micro_mg * factor))
-    schema = {name: RECORD[name] for name in RECORD if name != "fill_date"} | {"tiered_micro_mg": pl.Int64}
+    schema = {name: RECORD[name] for name in list(RECORD)[:3]} | dict.fromkeys(TIERED, pl.Int64)
     found = dose_timeline.dose_period(pl.DataFrame(drawn, schema=schema, orient="row"), BANDS)
     assert found.rows() == day_oracle.dose_period(day_oracle.daily_dose(doses))

@@ -61,11 +61,16 @@ record as (
         case
             when end_date < start_date then 'end_before_start'
             when days_supply <= 0 then 'days_supply_not_positive'
-            when days_supply > $max_supply_days then 'days_supply_out_of_range'
+            when
+                coalesce(days_supply, end_date - start_date + 1) > $max_supply_days
+                then 'days_supply_out_of_range'
         end as days_reason,
         case
             when days_supply between 1 and $max_supply_days then days_supply
-            when days_supply is null and end_date >= start_date then end_date - start_date + 1
+            when
+                days_supply is null
+                and end_date - start_date + 1 between 1 and $max_supply_days
+                then end_date - start_date + 1
             when days_supply is null and end_date is null and $missing_days_supply = 'imputed'
                 then $imputed_supply_days
         end as days_supply,
@@ -199,6 +204,10 @@ measured as (
             case when delivered_strength is null then text_measure else delivered_measure end,
             '/ML', ''
         ) as dose_unit,
+        coalesce(
+            case when delivered_strength is null then text_measure else delivered_measure end
+            = 'MG/ML', false
+        ) as is_per_ml,
         case
             when amount_measure in ('MG', 'MCG/HR') then amount_scale
             when amount_measure = 'ML' and coalesce(delivered_measure, text_measure) <> 'MG/ML'
@@ -215,12 +224,14 @@ measured as (
 ),
 
 -- Why the strength of an item is not known. Strengths in text and columns that differ by more
--- than their rounding are believed in neither.
+-- than their rounding are believed in neither. A tablet has no strength per mL, and of a liquid
+-- with a strength per piece nobody knows how many mL that piece was.
 item_strength as (
     select
         *,
         case
-            when ingredient is null then coalesce(text_reason, 'text_not_read')
+            when ingredient is null and text_reason = 'several_opioids' then text_reason
+            when ingredient is null then coalesce(code_reason, text_reason, 'text_not_read')
             when route_text is not null and route is null then 'unknown_route'
             when
                 strength is not null
@@ -236,9 +247,17 @@ item_strength as (
                 (delivered_measure = 'MCG/HR' or (strength is null and text_measure = 'MCG/HR'))
                 <> (route = 'transdermal')
                 then 'unit_does_not_fit'
+            when
+                is_per_ml
+                and form in (
+                    'tablet', 'capsule', 'patch', 'film', 'lozenge', 'suppository', 'implant'
+                )
+                then 'unit_does_not_fit'
         end as item_reason,
         case
             when unit_strength is null then coalesce(text_reason, 'no_strength')
+            when dose_unit = 'MG' and not is_per_ml and form in ('solution', 'suspension')
+                then 'unit_does_not_fit'
         end as strength_reason,
         case
             when amount_unit_text is null then 'no_amount_unit'
@@ -354,11 +373,7 @@ judged as (
     select
         *,
         case
-            when
-                item_reason in (
-                    'several_opioids', 'no_opioid_name', 'text_not_read', 'unknown_route'
-                )
-                then item_reason
+            when ingredient is null or item_reason = 'unknown_route' then item_reason
             when is_given and quantity is null then quantity_reason
             when item_reason is not null and item_reason <> 'unknown_unit' then item_reason
             when is_strength_negative then 'negative_strength'

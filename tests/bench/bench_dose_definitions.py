@@ -24,7 +24,7 @@ from tests.bench.bench_dose_timeline import COLUMNS, FILLS, GENERATE, print_turn
 from tests.oracle import dose_definitions as oracle
 
 WINDOW = (date(2015, 1, 1), date(2017, 12, 31))
-RECORD = f"select {COLUMNS}, start_date as fill_date from prescription"
+RECORD = f"select {COLUMNS}, start_date as fill_date, false as is_open_ended from prescription"
 
 EXPLODE = """
 create or replace table exploded as

@@ -26,12 +26,16 @@ NAMES = (
 )
 
 
+OPEN_SUPPLY_DAYS = 180
+
+
 class Record(NamedTuple):
     patient_index: int
     start_date: date
     end_date: date
     fill_date: date
     dose_micro_mme: int | None
+    is_open_ended: bool = False
 
 
 Value = Fraction | None
@@ -76,7 +80,7 @@ def of_patient(
             for first, last in quarters(*window):
                 seen = Seen(records, timeline, max(first, window[0]), min(last, window[1]))
                 if seen.days:
-                    yield patient, name, *seen.per(seen.total, len(seen.days)), seen.first, seen.last
+                    yield patient, name, *seen.per_supply(seen.total, len(seen.days)), seen.first, seen.last
             continue
         seen = six_months if name == "cms_oms" else everything
         yield patient, name, *valued(name, seen, gap_tolerance_days), seen.first, seen.last
@@ -93,6 +97,10 @@ class Seen:
             for record in records
         ]
         self.records = [(record, days) for record, days in within if days]
+        self.has_open_supply = any(
+            record.is_open_ended and record.start_date <= last and (first - record.start_date).days < OPEN_SUPPLY_DAYS
+            for record in records
+        )
 
     @classmethod
     def whole(cls, records: list[Record], timeline: dict[date, Day], window: tuple[date, date]) -> "Seen":
@@ -107,14 +115,19 @@ class Seen:
 
     @property
     def is_known(self) -> bool:
-        return not self.records or any(record.dose_micro_mme is not None for record, _ in self.records)
+        has_none = not self.records and not self.has_open_supply
+        return has_none or any(record.dose_micro_mme is not None for record, _ in self.records)
 
     @property
     def is_lower_bound(self) -> bool:
-        return any(day.is_lower_bound for day in self.days.values())
+        return self.has_open_supply or any(day.is_lower_bound for day in self.days.values())
 
     def per(self, amount: Fraction, days: int) -> tuple[float | None, bool]:
         return (rounded(amount / days) if days and self.is_known else None), self.is_lower_bound
+
+    def per_supply(self, amount: Fraction, days: int) -> tuple[float | None, bool]:
+        """Nobody knows over how many days to take the mean where supply has no known end."""
+        return (None, True) if self.has_open_supply else self.per(amount, days)
 
 
 def valued(name: str, seen: Seen, gap_tolerance_days: int) -> tuple[float | None, bool]:
@@ -123,9 +136,9 @@ def valued(name: str, seen: Seen, gap_tolerance_days: int) -> tuple[float | None
     none = None, seen.is_lower_bound
     treatment_days = (covered[-1] - covered[0]).days + 1 if covered else 0
     if name == "dasgupta_1":
-        return seen.per(seen.total, sum(len(days) for _, days in seen.records))
+        return seen.per_supply(seen.total, sum(len(days) for _, days in seen.records))
     if name == "dasgupta_2":
-        return seen.per(seen.total, len(covered) + bridged(covered, gap_tolerance_days))
+        return seen.per_supply(seen.total, len(covered) + bridged(covered, gap_tolerance_days))
     if name == "dasgupta_3":
         return seen.per(seen.total, window_days)
     if name == "dasgupta_4":
@@ -133,12 +146,12 @@ def valued(name: str, seen: Seen, gap_tolerance_days: int) -> tuple[float | None
     if name == "zedler_sum":
         doses = [record.dose_micro_mme for record, _ in seen.records]
         amount, _ = seen.per(Fraction(sum(dose for dose in doses if dose is not None), 10**6), min(len(doses), 1))
-        return amount, None in doses
+        return amount, None in doses or seen.has_open_supply
     if name == "cms_oms":
-        return seen.per(seen.total, treatment_days)
+        return seen.per_supply(seen.total, treatment_days)
     if name == "hedis_hdo":
         fills = {record.fill_date for record, _ in seen.records if seen.first <= record.fill_date <= seen.last}
-        return seen.per(seen.total, treatment_days) if len(fills) >= 2 and len(covered) >= 15 else none
+        return seen.per_supply(seen.total, treatment_days) if len(fills) >= 2 and len(covered) >= 15 else none
     if name == "cms460":
         reached = [
             sorted((seen.days[day].dose_mme for day in run), reverse=True)[89]

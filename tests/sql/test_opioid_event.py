@@ -161,7 +161,9 @@ def test_a_fall_without_a_window_after_it_that_is_known_and_followed_up_is_no_ev
         ],
     ],
 )
-def test_a_rotation_is_never_counted_as_a_change_of_the_dose(check_event, rule, day, is_event):
+def test_a_rotation_explains_a_change_of_the_dose_on_its_day_or_in_the_windows_of_a_published_definition(
+    check_event, rule, day, is_event
+):
     switch = drawn(f"switch_date\n-\n{day}", patient_index=1, event="rotation")
     check_event(change(rule), is_event, switch)
 

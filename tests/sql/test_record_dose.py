@@ -97,7 +97,11 @@ def test_a_third_of_a_milligram_per_millilitre_loses_nothing():
         AMOUNT,
         TABLE,
         given={
-            "trajectory.drug_product": PRODUCTS,
+            "trajectory.drug_product": """
+                drug_text | ingredient  | strength | route | form     | reason
+                ----------+-------------+----------+-------+----------+-----------------
+                no unit   | hydrocodone | 5        | oral  | solution | no_strength_unit
+            """,
             "clean.prescription": f"""
                 prescription_id | record_kind | drug_text | strength | strength_unit | route_text | start_date | quantity | days_supply
                 ----------------+-------------+-----------+----------+---------------+------------+------------+----------+------------
@@ -674,6 +678,57 @@ def test_what_a_number_cannot_be_is_a_reason_and_never_its_absolute_value(check)
     )
 
 
+def test_a_strength_per_ml_fits_no_tablet_and_one_per_piece_no_liquid(check_sql):
+    check_sql(
+        AMOUNT,
+        TABLE,
+        given={
+            "clean.prescription": """
+                prescription_id | record_kind | drug_text | start_date | quantity | days_supply
+                ----------------+-------------+-----------+------------+----------+------------
+                tablet          | dispensing  | tablet    | 2024-01-01 | 30       | 30
+                lozenge         | dispensing  | lozenge   | 2024-01-01 | 30       | 30
+                solution        | dispensing  | solution  | 2024-01-01 | 300      | 30
+                right           | dispensing  | right     | 2024-01-01 | 300      | 30
+            """,
+            "trajectory.drug_product": """
+                drug_text | ingredient | strength | strength_unit | route  | form
+                ----------+------------+----------+---------------+--------+---------
+                tablet    | oxycodone  | 10       | MG/ML         | oral   | tablet
+                lozenge   | fentanyl   | 100      | MCG/ML        | buccal | lozenge
+                solution  | morphine   | 10       | MG            | oral   | solution
+                right     | morphine   | 2        | MG/ML         | oral   | solution
+            """,
+        },
+        settings={"factor_set": "cdc_2018"},
+        then="""
+            record_id | dose_micro_mme | reason
+            ----------+----------------+------------------
+            tablet    |                | unit_does_not_fit
+            lozenge   |                | unit_does_not_fit
+            solution  |                | unit_does_not_fit
+            right     | 20000000       |
+        """,
+    )
+
+
+def test_an_end_that_is_absurdly_far_is_no_days_supply(check):
+    check(
+        prescription="""
+            prescription_id | record_kind | drug_text   | start_date | end_date   | quantity | days_supply
+            ----------------+-------------+-------------+------------+------------+----------+------------
+            at_limit        | dispensing  | oxycodone 5 | 2024-01-01 | 2034-01-07 | 3660     |
+            beyond          | dispensing  | oxycodone 5 | 2024-01-01 | 2034-01-08 | 3660     |
+        """,
+        then="""
+            record_id | dose_micro_mme | reason
+            ----------+----------------+-------------------------
+            at_limit  | 7500000        |
+            beyond    |                | days_supply_out_of_range
+        """,
+    )
+
+
 # Policies
 
 
@@ -845,6 +900,7 @@ def test_the_product_of_a_code_stands_in_where_the_text_does_not_say_all(check_s
                 text_says_less  | dispensing  | oxycodone   | 1   | 2024-01-01 | 60       | 30
                 text_unread     | dispensing  | no idea     | 1   | 2024-01-01 | 60       | 30
                 code_unread     | dispensing  | oxycodone   | 2   | 2024-01-01 | 60       | 30
+                nothing_read    | dispensing  | no idea     | 2   | 2024-01-01 | 60       | 30
             """,
             "trajectory.drug_code": """
                 ndc | ndc11       | drug_text   | reason
@@ -868,6 +924,7 @@ def test_the_product_of_a_code_stands_in_where_the_text_does_not_say_all(check_s
             text_says_less | morphine   | 30000000       |
             text_unread    | morphine   | 30000000       |
             code_unread    | oxycodone  |                | no_strength
+            nothing_read   |            |                | ndc_not_in_table
         """,
     )
 
