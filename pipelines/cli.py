@@ -202,6 +202,11 @@ def compute(
     span = (_day("--window", window[0]), _day("--window", window[1])) if window else None
     if span and span[1] < span[0]:
         raise PipelineError("--window: ends before it begins. Give the first day, then the last.")
+    if span and not all(mme.YEARS[0] <= day.year <= mme.YEARS[1] for day in span):
+        raise PipelineError(f"--window: reaches beyond the years {mme.YEARS[0]} to {mme.YEARS[1]}. Give days of these.")
+    flat_file.require_writable(out, table, *([ndc_table] if ndc_table else []))
+    if timeline:
+        flat_file.require_writable(timeline, table, out, *([ndc_table] if ndc_table else []))
     study = mme.one_off(
         factor_set=factor_set,
         parenteral_factor_set=parenteral_factor_set,
@@ -222,7 +227,7 @@ def compute(
         policies = ["with", "without"] if buprenorphine == "both" else [buprenorphine]
         factor_sets = specification.general_factor_sets(connection) if compare else [factor_set]
         chosen = list(specification.specified(study, factor_sets, OVERLAPS if compare else [overlap], policies))
-        definitions = definition or list(dose_definitions.DEFINITIONS)
+        definitions = list(dict.fromkeys(definition or dose_definitions.DEFINITIONS))
         with _progress(f"Daily MME of {len(patients)} patients") as advance:
             rows = mme.daily_dose(
                 connection, patients, chosen, definitions, span, lambda step: advance(step, len(chosen))
@@ -235,8 +240,12 @@ def compute(
         unknown_doses = RichTable("Rows without a dose, or left out", "Rows")
         for reason, count in mme.reasons(connection):
             unknown_doses.add_row(reason, f"{count:,}")
-    if unknown_doses.row_count:
-        console.print(unknown_doses)
+        flagged = RichTable("Rows worth a look", "Rows")
+        for flag, count in mme.flags(connection):
+            flagged.add_row(flag, f"{count:,}")
+    for counted in (unknown_doses, flagged):
+        if counted.row_count:
+            console.print(counted)
     console.print(f"{len(rows):,} rows of {len(patients):,} patients: {out}", soft_wrap=True)
 
 
@@ -247,8 +256,9 @@ def read(
     column: Annotated[str, typer.Option(help="Column with the texts.")] = "drug_text",
 ) -> None:
     """Read drug texts: ingredient, strength, unit, route, form and release of each."""
-    from pipelines import products
+    from pipelines import flat_file, products
 
+    flat_file.require_writable(out, table)
     products.read_file(table, column, out)
     console.print(f"Read: {out}", soft_wrap=True)
 
@@ -342,7 +352,9 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except typer.exceptions.TyperException as error:
-        code = _complain(f"oih: {error} Run oih --help for the commands.")
+        # The long form alone names the option whose value is faulty.
+        said = str(error) if str(error).startswith("Missing parameter") else error.format_message()
+        code = _complain(f"oih: {said[:1].lower()}{said[1:].rstrip('.')}. Run oih --help for the commands.")
     except Exception:
         traceback.print_exc()
         code = BUG

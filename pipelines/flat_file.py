@@ -1,7 +1,10 @@
 """A user's own table in one file: CSV, gzipped CSV or Parquet, in and out."""
 
-from collections.abc import Iterable
-from contextlib import suppress
+import csv
+import gzip
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +12,9 @@ import polars as pl
 from pipelines.errors import ExtractError, WorkspaceError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+WRITTEN_SUFFIXES = (".csv", ".parquet")
+
+csv.field_size_limit(2**31 - 1)  # a text may be long
 
 
 def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl.DataFrame:
@@ -20,11 +26,12 @@ def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl
         optional: Columns to read where the file has them.
 
     Returns:
-        One row per record, in the file's order. All columns of a CSV are text, those of Parquet have its types; an
-        empty cell is null.
+        One row per record, in the file's order. All columns of a CSV are text, those of Parquet are text, numbers,
+        days or days with a time, as it has them; an empty cell is null.
 
     Raises:
-        ExtractError: The file is missing, of another kind or not readable, or a column is not in it.
+        ExtractError: The file is missing, of another kind or not readable, two columns have one name, a row has more
+            or fewer cells than the header, or a column is not in it or of another type.
     """
     if not path.is_file():
         raise ExtractError(f"{path}: there is no such file. Give the path of a CSV or Parquet file.")
@@ -41,7 +48,28 @@ def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl
     wanted = list(columns)
     if missing := [column for column in wanted if column not in rows.columns]:
         raise ExtractError(f"{path}: has no column {', '.join(missing)}. Name it so in the header.")
-    return rows.select(*wanted, *(column for column in optional if column in rows.columns))
+    if path.suffix != ".parquet":
+        _refuse_unlike_header(path, rows)
+    rows = rows.select(*wanted, *(column for column in optional if column in rows.columns))
+    return rows.with_columns(_plain(path, column) for column in rows)
+
+
+def require_writable(out: Path, *others: Path) -> None:
+    """Refuse an output before anything runs, rather than when all is done.
+
+    Args:
+        out: File to write.
+        others: Files that are read, or written too.
+
+    Raises:
+        WorkspaceError: There is no such folder, or it cannot be written to.
+        ExtractError: It is one of the others, or neither CSV nor Parquet by its suffix.
+    """
+    _refuse_unknown_suffix(out, WRITTEN_SUFFIXES)
+    if any(out.resolve() == other.resolve() for other in others):
+        raise ExtractError(f"{out}: is the file to read, or written twice. Write to another one.")
+    if out.is_dir() or not (out.parent.is_dir() and os.access(out.parent, os.W_OK | os.X_OK)):
+        raise _unwritable(out)
 
 
 def write(rows: pl.DataFrame, path: Path) -> None:
@@ -51,7 +79,7 @@ def write(rows: pl.DataFrame, path: Path) -> None:
         WorkspaceError: The file cannot be written.
         ExtractError: The suffix is neither.
     """
-    _refuse_unknown_suffix(path, (".csv", ".parquet"))
+    _refuse_unknown_suffix(path, WRITTEN_SUFFIXES)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         rows.write_parquet(unfinished) if path.suffix == ".parquet" else rows.write_csv(unfinished)
@@ -59,7 +87,48 @@ def write(rows: pl.DataFrame, path: Path) -> None:
     except (OSError, pl.exceptions.PolarsError):
         with suppress(OSError):
             unfinished.unlink()
-        raise WorkspaceError(f"{path}: cannot be written. Choose a file in a folder that you can write to.") from None
+        raise _unwritable(path) from None
+
+
+def _unwritable(path: Path) -> WorkspaceError:
+    return WorkspaceError(f"{path}: cannot be written. Choose a file in a folder that you can write to.")
+
+
+def _plain(path: Path, column: pl.Series) -> pl.Series:
+    """Text of any encoding as text; what is no text, number or day is refused."""
+    type_ = column.dtype
+    if type_ in (pl.Categorical, pl.Enum, pl.Binary):
+        try:
+            return column.cast(pl.String)
+        except pl.exceptions.PolarsError:
+            raise ExtractError(f"{path}: column {column.name} is not UTF-8. Save it as UTF-8.") from None
+    if not (type_.is_numeric() or type_ in (pl.String, pl.Null, pl.Date, pl.Datetime)):
+        raise ExtractError(
+            f"{path}: column {column.name} holds neither numbers nor text. Write it as one of them, or as dates."
+        )
+    return column
+
+
+def _refuse_unlike_header(path: Path, rows: pl.DataFrame) -> None:
+    """Refuse what polars mends silently: it renames columns of one name and fills short rows up."""
+    with _cells(path) as lines:
+        header = [name for name in next(lines) if name]
+        if twice := sorted({name for name in header if header.count(name) > 1}):
+            raise ExtractError(f"{path}: has several columns {', '.join(twice)}. Name each once in the header.")
+        if rows[:, -1].null_count() == 0:  # a row that is too short ends in an empty cell
+            return
+        short = (number for number, cells in enumerate(lines, 1) if 0 < len(cells) < rows.width)
+        if number := next(short, None):
+            raise ExtractError(
+                f"{path}: row {number} has fewer cells than the header. Write as many in each row, empty ones too."
+            )
+
+
+@contextmanager
+def _cells(path: Path) -> Iterator[Iterator[list[str]]]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        yield csv.reader(file)
 
 
 def _refuse_unknown_suffix(path: Path, suffixes: tuple[str, ...]) -> None:

@@ -33,7 +33,8 @@ BUILT = (
 _BEYOND = 1_000_000
 YEARS = (1900, 2199)  # of days that are meant; 9999-12-31 stands for an end that nobody knows
 WHOLE, NUMBER = "a whole number", "a number"
-DAY = f"a day of {YEARS[0]} to {YEARS[1]} such as 2024-01-31"
+DAY = "a day such as 2024-01-31"
+MEANT_DAY = f"a day of {YEARS[0]} to {YEARS[1]} such as 2024-01-31"
 
 
 def load(connection: Connection, path: Path, study: Study) -> pl.DataFrame:
@@ -49,7 +50,8 @@ def load(connection: Connection, path: Path, study: Study) -> pl.DataFrame:
 
     Raises:
         ExtractError: A column is missing, or a cell of it is not what the column holds. Numbers that are readable but
-            cannot be meant (a negative quantity, no days supply) stay, with an unknown dose.
+            cannot be meant (a negative quantity, no days supply) stay, with an unknown dose; an end beyond all years
+            is an unknown end.
     """
     rows = _rows(path)
     patients = rows.select("patient_id").unique().sort("patient_id").with_row_index("patient_index")
@@ -151,6 +153,13 @@ def reasons(connection: Connection) -> list[tuple[str, int]]:
     ).fetchall()
 
 
+def flags(connection: Connection) -> list[tuple[str, int]]:
+    """What is worth a look in the rows, such as a days supply that was imputed, the commonest first."""
+    return connection.sql(
+        "select flag, count(*) from trajectory.record_flag group by all order by 2 desc, 1"
+    ).fetchall()
+
+
 def one_off(**changed: object) -> Study:
     """The study that a file stands for: defaults but for what is named.
 
@@ -213,7 +222,7 @@ def _rows(path: Path) -> pl.DataFrame:
             "strength": _read(path, rows, "strength", pl.Float64, NUMBER),
             "strength_unit": _optional(rows, "strength_unit"),
             "route_text": _optional(rows, "route"),
-            "start_date": _read(path, rows, "start_date", pl.Date, DAY),
+            "start_date": _read(path, rows, "start_date", pl.Date, MEANT_DAY),
             "end_date": _read(path, rows, "end_date", pl.Date, DAY),
             "quantity": _read(path, rows, "quantity", pl.Float64, NUMBER),
             "days_supply": _read(path, rows, "days_supply", pl.Int32, WHOLE),
@@ -245,14 +254,18 @@ def _read(path: Path, rows: pl.DataFrame, name: str, type_: type[pl.DataType], w
             cell = cell.cast(pl.String)
             value = cell.str.extract(r"^(\d{4}-\d{2}-\d{2})(?:$|[T ])").str.to_date("%Y-%m-%d", strict=False)
         else:
-            value = cell.cast(pl.Date)
-        value = pl.when(value.dt.year().is_between(*YEARS)).then(value)
+            value = cell.dt.date()  # where the clock stood, whatever day it was elsewhere
+        is_meant = value.dt.year().is_between(*YEARS)
+        is_other = cell.is_not_null() & (value.is_null() if what == DAY else is_meant.not_() | value.is_null())
+        value = pl.when(is_meant).then(value)
     else:
+        if rows.schema[name].is_temporal():
+            raise ExtractError(f"{path}: column {name} holds neither numbers nor text. Write it as numbers.")
         number = cell.cast(pl.Float64, strict=False)
         value = pl.when(number.is_finite()).then(number)
         if type_ == pl.Int32:  # a number of days that does not fit is beyond all limits and stays so
             value = pl.when(value == value.round()).then(value.clip(-_BEYOND, _BEYOND)).cast(pl.Int32)
-    is_other = cell.is_not_null() & value.is_null()
+        is_other = cell.is_not_null() & value.is_null()
     mend = f"Write {what}" if name in FILLED_IN else f"Write {what}, or leave it empty"
     _refuse(path, rows, name, is_other, f"is not {what}", mend)
     return rows.select(value.alias(name))[name]

@@ -1,7 +1,8 @@
 """``oih mme``: one file in, daily doses out, as a user calls it."""
 
+import os
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,18 @@ import yaml
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
-from pipelines import cli, contracts, dose_definitions, mme, overlap, specification, tables, warehouse
+from pipelines import (
+    cli,
+    contracts,
+    dose_definitions,
+    flat_file,
+    mme,
+    overlap,
+    products,
+    specification,
+    tables,
+    warehouse,
+)
 from pipelines import study as studies
 from pipelines.errors import PipelineError
 from tests.conftest import rows_of
@@ -642,6 +654,11 @@ CANARY = "canary4711"
         (f"{HEADER}{GOOD}{CANARY},x,2024-01-01,inf,30\n", "quantity is not a number"),
         (f"{HEADER}{GOOD}p,x,2024-01-01,1,{CANARY}\n", "days_supply is not a whole number in 1 rows, first in row 2"),
         (f"{HEADER}{GOOD}{CANARY},x,2024-01-01,1,30.5\n", "days_supply is not a whole number"),
+        (f"{HEADER}{GOOD}{CANARY},x,2024-01-01,1\n", "row 2 has fewer cells than the header"),
+        (f"{HEADER}{GOOD}\n{CANARY},\"x\n,,,,\"\n{GOOD}", "row 3 has fewer cells than the header"),
+        (f"{HEADER}{GOOD}{CANARY},x,2024-01-01,1,30,5\n", "cannot be read"),
+        (f"quantity,{HEADER}9,{GOOD}", "has several columns quantity"),
+        (f"x,x,{HEADER}{CANARY},9,{GOOD}", "has several columns x"),
     ],
 )  # fmt: skip
 def test_a_file_with_what_no_column_can_hold_is_refused_by_row_number_without_a_value(tmp_path, content, said):
@@ -696,6 +713,9 @@ def test_a_day_of_parquet_is_a_date_and_no_whole_number(tmp_path, type_):
         (["--definition", "dasgupta_5"], "--definition dasgupta_5: is no definition. Use one of dasgupta_1"),
         (["--window", "2024-01-31", "2024-01-01"], "--window: ends before it begins"),
         (["--window", "yesterday", "2024-01-01"], "--window: is not a day"),
+        (["--window", "2024-01-01", "9999-12-31"], "--window: reaches beyond the years 1900 to 2199"),
+        (["--window", "2024-01-01", "2200-01-01"], "--window: reaches beyond the years 1900 to 2199"),
+        (["--window", "1899-12-31", "2024-01-01"], "--window: reaches beyond the years 1900 to 2199"),
         (["--ndc-table", "nowhere.csv"], "there is no such file"),
     ],
 )
@@ -705,6 +725,221 @@ def test_options_that_name_nothing_are_refused(tmp_path, options, said):
         oih(file, "--out", tmp_path / "out.csv", *options)
     assert said in str(refused.value)
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("cell", ["", "0"])
+def test_an_empty_last_cell_is_no_missing_one(tmp_path, cell):
+    (tmp_path / "in.csv").write_text(f"{HEADER}p1,OXYCODONE 10 MG TABLET,2024-01-01,120,{cell}\n")
+    oih(tmp_path / "in.csv", "--out", tmp_path / "out.csv", "--definition", "dasgupta_4")
+    assert doses(loaded(tmp_path / "out.csv")) == [("p1", None, True)]
+
+
+def test_columns_without_a_name_may_be_many(tmp_path):
+    (tmp_path / "in.csv").write_text("".join(f"{line},,\n" for line in (HEADER + GOOD).splitlines()))
+    oih(tmp_path / "in.csv", "--out", tmp_path / "out.csv", "--definition", "dasgupta_4")
+    assert doses(loaded(tmp_path / "out.csv")) == [("p1", 60.0, False)]
+
+
+def test_an_end_beyond_all_years_is_an_unknown_end(computed):
+    found = computed(
+        """
+        patient_id | drug_text              | start_date | end_date   | quantity | days_supply
+        -----------|------------------------|------------|------------|----------|------------
+        a          | OXYCODONE 10 MG TABLET | 2024-01-01 | 9999-12-31 | 120      | 30
+        b          | OXYCODONE 10 MG TABLET | 2024-01-01 | 9999-12-31 | 120      |
+        c          | OXYCODONE 10 MG TABLET | 2024-01-01 | 0001-01-01 | 120      | 30
+        """,
+        "--definition",
+        "dasgupta_4",
+    )
+    assert doses(found) == [("a", 60.0, False), ("b", None, True), ("c", 60.0, False)]
+    assert found["window_end"].unique().to_list() == [date(2024, 1, 30)]
+
+
+def test_an_end_that_is_no_day_is_refused(computed):
+    drawing = """
+    patient_id | drug_text              | start_date | end_date | quantity | days_supply
+    -----------|------------------------|------------|----------|----------|------------
+    a          | OXYCODONE 10 MG TABLET | 2024-01-01 | later    | 120      | 30
+    """
+    with pytest.raises(PipelineError, match=r"end_date is not a day .* Write a day .*, or leave it empty\.$"):
+        computed(drawing)
+
+
+def test_a_start_that_is_no_day_must_be_written_and_not_left_empty(computed):
+    drawing = """
+    patient_id | drug_text              | start_date | quantity | days_supply
+    -----------|------------------------|------------|----------|------------
+    a          | OXYCODONE 10 MG TABLET | 9999-12-31 | 120      | 30
+    """
+    with pytest.raises(PipelineError, match=r"Write a day of 1900 to 2199 such as 2024-01-31\.$"):
+        computed(drawing)
+
+
+PARQUET = {
+    "patient_id": ["a"],
+    "drug_text": ["OXYCODONE 10 MG TABLET"],
+    "start_date": [date(2024, 1, 1)],
+    "quantity": [120],
+    "days_supply": [30],
+}
+
+
+@pytest.mark.parametrize("type_", [pl.String, pl.Categorical, pl.Enum, pl.Binary])
+def test_text_of_parquet_in_any_encoding_is_text(tmp_path, type_):
+    rows = pl.DataFrame(PARQUET).cast(pl.String)
+    types = {name: pl.Enum(rows[name]) if type_ == pl.Enum else type_ for name in rows.columns}
+    rows.cast(types).write_parquet(tmp_path / "in.parquet")
+    oih(tmp_path / "in.parquet", "--out", tmp_path / "out.csv", "--definition", "dasgupta_4")
+    assert doses(loaded(tmp_path / "out.csv")) == [("a", 60.0, False)]
+
+
+REFUSED = {
+    "boolean": pl.Series([True]),
+    "list": pl.Series([[1]]),
+    "array": pl.Series([[1]], dtype=pl.Array(pl.Int8, 1)),
+    "struct": pl.Series([{"x": 1}]),
+    "time": pl.Series([time(8, 15)]),
+    "duration": pl.Series([timedelta(days=1)]),
+}
+
+
+@pytest.mark.parametrize("type_", REFUSED)
+@pytest.mark.parametrize("column", ["patient_id", "drug_text", "start_date", "quantity", "days_supply"])
+def test_a_column_of_parquet_that_is_neither_numbers_nor_text_is_refused(tmp_path, column, type_):
+    file = tmp_path / "in.parquet"
+    pl.DataFrame(PARQUET | {column: REFUSED[type_]}).write_parquet(file)
+    with pytest.raises(PipelineError) as refused:
+        oih(file, "--out", tmp_path / "out.csv")
+    assert str(refused.value).startswith(f"{file}: column {column} holds neither numbers nor text. Write it as ")
+
+
+@pytest.mark.parametrize("column", ["quantity", "days_supply"])
+@pytest.mark.parametrize("type_", [pl.Date, pl.Datetime])
+def test_days_are_no_numbers(tmp_path, column, type_):
+    file = tmp_path / "in.parquet"
+    days = pl.Series([date(2024, 1, 1)]).cast(type_)
+    pl.DataFrame(PARQUET | {column: days}).write_parquet(file)
+    with pytest.raises(PipelineError, match=f"column {column} holds neither numbers nor text. Write it as numbers."):
+        oih(file, "--out", tmp_path / "out.csv")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    file = tmp_path / "in.parquet"
+    pl.DataFrame(PARQUET | {"drug_text": [b"\xff"]}).write_parquet(file)
+    with pytest.raises(PipelineError, match="column drug_text is not UTF-8"):
+        oih(file, "--out", tmp_path / "out.csv")
+
+
+def test_the_day_of_a_time_is_that_of_its_own_zone(tmp_path):
+    start = pl.Series([datetime(2024, 1, 31, 23, 30)]).dt.replace_time_zone("America/New_York")
+    pl.DataFrame(PARQUET | {"start_date": start}).write_parquet(tmp_path / "in.parquet")
+    oih(tmp_path / "in.parquet", "--out", tmp_path / "out.csv", "--definition", "dasgupta_3")
+    assert loaded(tmp_path / "out.csv")["window_start"].to_list() == [date(2024, 1, 31)]
+
+
+def test_imputed_rows_are_counted_on_the_screen(tmp_path):
+    drawing = """
+    patient_id | drug_text              | start_date | quantity | days_supply
+    -----------|------------------------|------------|----------|------------
+    a          | OXYCODONE 10 MG TABLET | 2024-01-01 | 120      |
+    b          | OXYCODONE 10 MG TABLET | 2024-01-01 | 60       |
+    c          | OXYCODONE 10 MG TABLET | 2024-01-01 | 60       | 30
+    """
+    file = saved(tmp_path / "in.csv", drawing)
+    said = oih(file, "--out", tmp_path / "out.csv", "--missing-days-supply", "imputed")
+    [line] = [line for line in said.splitlines() if "days_supply_imputed" in line]
+    assert line.split("│")[2].strip() == "2"
+    assert "days_supply_imputed" not in oih(file, "--out", tmp_path / "out.csv")
+
+
+def test_a_definition_that_is_named_twice_is_given_once(computed):
+    found = computed(PRESCRIPTIONS, *["--definition", "dasgupta_4", "--definition", "dasgupta_1"] * 2)
+    assert found.select("patient_id", "definition").rows() == [
+        (who, name) for who in "abc" for name in ("dasgupta_1", "dasgupta_4")
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("in.csv", "--out", "in.csv"),
+        ("in.csv", "--out", "out.csv", "--timeline", "out.csv"),
+        ("in.csv", "--out", "out.csv", "--timeline", "in.csv"),
+        ("in.csv", "--out", "./folder/../in.csv"),
+        ("in.csv", "--out", "codes.csv", "--ndc-table", "codes.csv"),
+        ("read", "in.csv", "--out", "in.csv"),
+    ],
+)
+def test_no_file_is_written_over_one_that_is_read_or_written(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    file = saved(tmp_path / "in.csv", PRESCRIPTIONS)
+    before = file.read_bytes()
+    with pytest.raises(PipelineError, match="is the file to read, or written twice"):
+        oih(*arguments)
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.csv"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--out", "nowhere/out.csv"),
+        ("--out", "out.csv", "--timeline", "nowhere/days.csv"),
+        ("--out", "out.csv", "--timeline", "days.xlsx"),
+        ("--out", "in.csv/out.csv"),
+    ],
+)
+@pytest.mark.parametrize("command", ["compute", "read"])
+def test_where_nothing_can_be_written_nothing_is_run(tmp_path, monkeypatch, command, arguments):
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path / "in.csv", PRESCRIPTIONS)
+
+    def run(*_: object) -> None:
+        raise AssertionError("it ran")
+
+    monkeypatch.setattr(mme, "load", run)
+    monkeypatch.setattr(products, "read_file", run)
+    with pytest.raises(PipelineError, match=r"cannot be written|is neither CSV nor Parquet"):
+        oih(command, "in.csv", *(arguments if command == "compute" else ("--out", arguments[-1])))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_a_folder_that_is_not_ours_is_refused_before_anything_runs(tmp_path, monkeypatch):
+    # A superuser may write everywhere.
+    monkeypatch.setattr(flat_file.os, "access", lambda path, mode: not mode & os.W_OK)
+    with pytest.raises(PipelineError, match="cannot be written"):
+        oih(saved(tmp_path / "in.csv", PRESCRIPTIONS), "--out", tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["in.csv"], "error: oih: missing parameter: out. Run oih --help for the commands."),
+        (["in.csv", "--out", "out.csv", "--gap-tolerance-days", "-1"], "'--gap-tolerance-days'"),
+    ],
+)
+def test_a_faulty_command_line_is_told_in_one_line_that_names_the_option(arguments, said):
+    left = called("mme", *arguments)
+    assert (left.returncode, left.stdout) == (1, "")
+    assert said in left.stderr
+    assert len(left.stderr.strip().splitlines()) == 1
+    assert ".." not in left.stderr
+
+
+@pytest.mark.parametrize(("text", "daily_mme"), [("OxyContin 20 mg", 60.0), ("Ultram 50mg", 20.0), ("XTAMPZA ER 9 MG", 27.0), ("Dilaudid 2 mg", None)])  # fmt: skip
+def test_a_brand_that_is_swallowed_has_a_dose_without_a_form(computed, text, daily_mme):
+    found = computed(
+        f"""
+        patient_id | drug_text | start_date | quantity | days_supply
+        -----------|-----------|------------|----------|------------
+        a          | {text}    | 2024-01-01 | 60       | 30
+        """,
+        "--definition",
+        "dasgupta_4",
+    )
+    assert doses(found) == [("a", daily_mme, daily_mme is None)]
 
 
 @pytest.mark.parametrize("out", ["nowhere/out.csv", "out.xlsx", "folder.csv"])

@@ -561,6 +561,48 @@ def test_names_of_another_table_are_used_where_one_is_given():
     assert rows == [("bigine", 7.0, "extended", "nasal"), ("zorgine", 5.0, None, None), (None, None, None, None)]
 
 
+@pytest.mark.parametrize(
+    ("text", "ingredient", "release"),
+    [
+        ("OxyContin 20 mg", "oxycodone", "extended"),
+        ("Ultram 50mg", "tramadol", None),
+        ("XTAMPZA ER 9 MG", "oxycodone", "extended"),
+        ("Percocet 5-325 mg", "oxycodone", None),
+        ("NORCO 10/325 MG", "hydrocodone", None),
+        ("MS Contin 15 mg", "morphine", "extended"),
+        ("Methadose 40 mg", "methadone", None),
+    ],
+)
+def test_a_brand_whose_products_are_all_swallowed_is_oral(text, ingredient, release):
+    [said] = read(text)
+    assert (said["ingredient"], said["route"], said["release"], said["reason"]) == (ingredient, "oral", release, None)
+
+
+def test_what_the_text_says_of_the_route_comes_before_the_brand():
+    assert [said["route"] for said in read("OxyContin 20 mg rectal", "Ultram 50 mg/ml injection")] == [
+        "rectal",
+        "parenteral",
+    ]
+
+
+@pytest.mark.parametrize("text", ["Dilaudid 2 mg", "Demerol 50 mg", "Opana 10 mg", "Talwin 30 mg/ml", "Stadol 2 mg"])
+def test_a_brand_with_a_product_that_is_not_swallowed_has_no_route_of_its_own(text):
+    [said] = read(text)
+    assert (NAMES.filter(word=text.split()[0].lower())["route"].to_list(), said["route"]) == ([None], None)
+
+
+@needs_rxnorm
+def test_a_name_is_oral_only_where_every_rxnorm_product_of_the_brand_is_read_as_oral():
+    oral = NAMES.filter(route="oral")["word"].to_list()
+    assert len(oral) == 59
+    for word in oral:
+        products_of_brand = [name for name in rxnorm() if f"[{word}" in name.lower()]
+        assert products_of_brand, word
+        # Without the brand, so that the dose form alone is read.
+        said = read(*(name.split(" [")[0] for name in products_of_brand))
+        assert {row["route"] for row in said} == {"oral"}, word
+
+
 # One row per distinct text
 
 
