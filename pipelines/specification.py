@@ -5,6 +5,7 @@ Nothing is stored: doses, supply and timeline are worked out for one specificati
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import product
@@ -92,30 +93,31 @@ def daily_dose(
     converted: Converted, study: Study, definitions: Sequence[str], window: tuple[date, date], patient_count: int
 ) -> pl.DataFrame:
     """Daily dose of every patient by several definitions: the rows of dose_definitions.daily_dose."""
-    parts = []
-    for left_out, names in _by_records(converted, definitions):
-        period, record = timeline(replace(converted, record=converted.record.filter(~left_out)), study, window)
-        parts.append(
-            dose_definitions.daily_dose(
-                period,
-                record,
-                window,
-                patient_count,
-                names,
-                study.settings.gap_tolerance_days,
-                clips=study.dose_policy.supply_at_window == "clipped",
-                open_supply_days=study.settings.open_supply_days,
-            )
-        )
-    return pl.concat(parts)
+    found = _reduced(converted, study, definitions, window, patient_count)
+    for name in set(definitions) & set(LEFT_OUT):
+        # Only patients with such a record differ, and they are few.
+        record = converted.record
+        differs = pl.col("patient_index").is_in(record.filter(LEFT_OUT[name])["patient_index"].unique().implode())
+        without = replace(converted, record=record.filter(differs & ~LEFT_OUT[name]))
+        of_others = found.filter((pl.col("definition") != name) | ~differs)
+        found = pl.concat([of_others, _reduced(without, study, [name], window, patient_count).filter(differs)])
+    return found
 
 
-def _by_records(converted: Converted, definitions: Sequence[str]) -> list[tuple[pl.Expr, list[str]]]:
-    """Definitions that look at the same records, with the records that they leave out."""
-    nothing = pl.lit(False)
-    apart = [name for name in definitions if name in LEFT_OUT and converted.record.select(LEFT_OUT[name].any()).item()]
-    together = [name for name in definitions if name not in apart]
-    return [*([(nothing, together)] if together else []), *((LEFT_OUT[name], [name]) for name in apart)]
+def _reduced(
+    converted: Converted, study: Study, definitions: Sequence[str], window: tuple[date, date], patient_count: int
+) -> pl.DataFrame:
+    period, record = timeline(converted, study, window)
+    return dose_definitions.daily_dose(
+        period,
+        record,
+        window,
+        patient_count,
+        definitions,
+        study.settings.gap_tolerance_days,
+        clips=study.dose_policy.supply_at_window == "clipped",
+        open_supply_days=study.settings.open_supply_days,
+    )
 
 
 def build_dose_specification(connection: Connection, study: Study) -> pl.DataFrame:
@@ -130,21 +132,26 @@ def build_dose_specification(connection: Connection, study: Study) -> pl.DataFra
     window_days = study.settings.specification_window_days
     window = (_ANCHOR - timedelta(days=window_days - 1), _ANCHOR)
     [[patient_count]] = connection.sql("select count(*) from clean.patient").fetchall()
-    parts = []
-    for own in specified(study, general_factor_sets(connection), OVERLAPS, [study.dose_policy.buprenorphine]):
-        if own.dose_policy.overlap == OVERLAPS[0]:
-            converted = convert(connection, own)
-            converted = replace(converted, record=_aligned(converted.record))
+
+    def named(converted: Converted, own: Study) -> pl.DataFrame:
         dose = daily_dose(converted, own, list(dose_definitions.DEFINITIONS), window, patient_count)
-        named = {"factor_set": own.factor_set, "overlap": own.dose_policy.overlap}
-        parts.append(dose.with_columns(**{name: pl.lit(value) for name, value in named.items()}))
+        above = _above(dose, study.disclosure.min_cell_count)
+        return above.with_columns(factor_set=pl.lit(own.factor_set), overlap=pl.lit(own.dose_policy.overlap))
+
+    parts = []
+    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+        for own in specified(study, general_factor_sets(connection), OVERLAPS, [study.dose_policy.buprenorphine]):
+            if own.dose_policy.overlap == OVERLAPS[0]:
+                converted = convert(connection, own)
+                converted = replace(converted, record=_aligned(converted.record))
+            parts.append(pool.submit(named, converted, own))
     own_definition = {"on_therapy_days": "dasgupta_2", "window_days": "dasgupta_3"}[study.dose_definition]
     is_own = (
         (pl.col("factor_set") == study.factor_set)
         & (pl.col("overlap") == study.dose_policy.overlap)
         & (pl.col("definition") == own_definition)
     )
-    return _above(pl.concat(parts), study.disclosure.min_cell_count).with_columns(is_of_study=is_own)
+    return pl.concat(part.result() for part in parts).with_columns(is_of_study=is_own)
 
 
 def _aligned(record: pl.DataFrame) -> pl.DataFrame:
@@ -155,14 +162,13 @@ def _aligned(record: pl.DataFrame) -> pl.DataFrame:
 
 def _above(dose: pl.DataFrame, base: int) -> pl.DataFrame:
     """Patients with a dose, and those of them above each threshold in any of their windows."""
-    by = ["factor_set", "overlap", "definition"]
     patient = (
         dose.filter(pl.col("daily_mme") > 0)
-        .group_by(*by, "patient_index")
+        .group_by("definition", "patient_index")
         .agg(pl.col("daily_mme").max(), pl.col("is_lower_bound").any())
     )
     dose_mme = pl.col("daily_mme")
-    counted = patient.group_by(by).agg(
+    counted = patient.group_by("definition").agg(
         pl.len().alias("patient_count"),
         pl.col("is_lower_bound").sum().alias("lower_bound_count"),
         *((dose_mme > threshold).sum().alias(f"{threshold} >") for threshold in THRESHOLDS_MME),
@@ -172,5 +178,5 @@ def _above(dose: pl.DataFrame, base: int) -> pl.DataFrame:
     counted = counted.with_columns((rounded * 2 + base) // (2 * base) * base)
     told = pl.col("above").str.split_exact(" ", 1).struct
     return counted.unpivot(
-        index=[*by, "patient_count", "lower_bound_count"], variable_name="above", value_name="above_count"
+        index=["definition", "patient_count", "lower_bound_count"], variable_name="above", value_name="above_count"
     ).select(pl.exclude("above"), threshold_mme=told[0].cast(pl.Int32), comparison=told[1])
