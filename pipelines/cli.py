@@ -233,10 +233,8 @@ def compute(
                 connection, patients, chosen, definitions, span, lambda step: advance(step, len(chosen))
             )
         flat_file.write(rows, out)
-        # The study's own last, so that the reasons below are those of what was asked for.
-        periods = mme.timeline(connection, patients, study)
         if timeline:
-            flat_file.write(periods, timeline)
+            flat_file.write(mme.timeline(connection, patients, study), timeline)
         unknown_doses = RichTable("Rows without a dose, or left out", "Rows")
         for reason, count in mme.reasons(connection):
             unknown_doses.add_row(reason, f"{count:,}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines import contracts, dose_definitions, flat_file, specification, tables, warehouse
+from pipelines import contracts, dose_definitions, flat_file, specification, tables, trajectory, warehouse
 from pipelines.errors import ExtractError
 from pipelines.study import Study, refuse_unknown_factor_sets
 from pipelines.warehouse import Connection
@@ -140,16 +140,16 @@ def daily_dose(
 
 def timeline(connection: Connection, patients: pl.DataFrame, study: Study) -> pl.DataFrame:
     """Every patient's dose on every day: patient_id, start_date, end_date, dose_mme, is_lower_bound."""
-    period, _ = specification.timeline(specification.convert(connection, study), study)
+    period = trajectory.build_dose_period(connection, study)
     return period.join(patients.cast({"patient_index": pl.Int32}), on="patient_index", maintain_order="left").select(
         "patient_id", "start_date", "end_date", "dose_mme", "is_lower_bound"
     )
 
 
 def reasons(connection: Connection) -> list[tuple[str, int]]:
-    """Why records have no dose or do not count, with how many of them, the commonest first."""
+    """Why records have no dose or do not count under the study's own factor set, the commonest first."""
     return connection.sql(
-        f"select reason, count(*) from {specification.DOSE} where reason is not null group by all order by 2 desc, 1"
+        "select reason, count(*) from trajectory.record_dose where reason is not null group by all order by 2 desc, 1"
     ).fetchall()
 
 

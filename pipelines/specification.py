@@ -56,7 +56,7 @@ def specified(
 
 
 def convert(connection: Connection, study: Study) -> Converted:
-    """Work out the dose of every record by a study's factor set and policies; the table ``DOSE`` then has them all."""
+    """Work out the dose of every record by a study's factor set and policies."""
     [sql] = [sql for sql in sql_files.tables() if sql.table == "trajectory.record_dose"]
     values = {name: study.parameters[name] for name in sql.parameters}
     connection.execute(f"create or replace temp table {DOSE} as\n{sql.text}", values)
