@@ -34,6 +34,7 @@ class Column(_Strict):
         minimum: Smallest value that fits, inclusive; likewise ``maximum``.
         values: The only values that fit.
         delivered_as: The header's spelling in a delivered file, where it is not ``name``.
+        may_be_missing: A delivered file may lack the column, which is NULL then (raw tables only).
         is_patient_count: The column counts patients, so published cells pass disclosure control. So do columns
             whose unit is ``episode`` or ``row``.
         withheld_with: The patient count on the same row that this column describes; hidden wherever that is.
@@ -50,6 +51,7 @@ class Column(_Strict):
     maximum: float | None = None
     values: list[str] | None = None
     delivered_as: str | None = None
+    may_be_missing: bool = False
     is_patient_count: bool = False
     withheld_with: Name | None = None
     is_published: bool = True
@@ -98,6 +100,8 @@ class Contract(_Strict):
         columns: Columns, in order.
         expectations: What must hold beyond the key, the types and the column rules.
         files: Delivered files, as a glob below the extract's folder (raw tables only).
+        may_be_missing: An extract may lack the table, which is empty then and told apart from one without events
+            by clean.source_coverage (raw tables only).
         delivery: How deliveries follow one another (raw tables only).
         max_quarantined_share: Share of delivered rows in quarantine above which the run stops.
         event_date: Column that dates the table's events (clean tables of events only).
@@ -112,6 +116,7 @@ class Contract(_Strict):
     columns: list[Column]
     expectations: list[Expectation] = []
     files: str | None = None
+    may_be_missing: bool = False
     delivery: Literal["snapshot"] = "snapshot"
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
     event_date: str | None = None

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from pipelines import extracts, warehouse
 from pipelines.contracts import Contract
 from pipelines.errors import ContractError, ExtractError, LedgerError
+from pipelines.extracts import csv_file
+from pipelines.extracts.delivered import Delivery
 
 
 def a_contract(columns: str, key: list[str] | None = None, files: str = "rx.csv*", **fields) -> Contract:
@@ -281,7 +283,7 @@ def test_a_file_that_cannot_be_the_extract_is_refused(connection, folder, conten
 
 
 def test_the_line_that_is_not_utf8_is_named_wherever_it_is(connection, folder):
-    block_lines = extracts.BLOCK_BYTES // 4
+    block_lines = csv_file.BLOCK_BYTES // 4
     (folder / "rx.csv").write_bytes(b"a,b\n" + b"1,2\n" * (2 * block_lines) + b"1,\xe9\n")
     assert f"line {2 * block_lines + 2} is not UTF-8" in refusal(connection, TWO, folder)
 
@@ -461,16 +463,16 @@ def test_rows_of_one_column(load):
 
 def test_lines_lost_while_splitting_stop_the_load(connection, folder, monkeypatch):
     (folder / "rx.csv").write_bytes(b"a,b\n1,x\nragged\n2,y\n")
-    split = extracts._records
-    monkeypatch.setattr(extracts, "_records", lambda *args: list(split(*args))[:-1])
+    split = csv_file._records
+    monkeypatch.setattr(csv_file, "_records", lambda *args: list(split(*args))[:-1])
     with pytest.raises(LedgerError, match="has 4 lines, but 3"):
         extracts.load(connection, TWO, "clinic", folder)
 
 
 def test_a_ledger_that_does_not_add_up_changes_nothing(load, connection, folder, monkeypatch):
     before = load(TWO, "a,b\n1,x\n")
-    read = extracts._read_csv
-    monkeypatch.setattr(extracts, "_read_csv", lambda file: extracts._Delivery(file, read(file).columns, rows=3))
+    read = csv_file.read
+    monkeypatch.setattr(csv_file, "read", lambda file: Delivery(file, read(file).columns, rows=3))
     (folder / "rx.csv").write_bytes(b"a,b\n1,x\n2,y\n")
     with pytest.raises(LedgerError, match="3 rows were delivered, but 2 loaded and 0"):
         extracts.load(connection, TWO, "clinic", folder)
@@ -480,13 +482,13 @@ def test_a_ledger_that_does_not_add_up_changes_nothing(load, connection, folder,
 
 def test_a_locked_down_warehouse_reads_split_files_and_keeps_no_copy(tmp_path, folder, monkeypatch):
     modes = []
-    split = extracts._split
+    split = csv_file._split
 
     def watch(stream, width, records, rejects):
         modes.extend(stat.S_IMODE(os.fstat(file.fileno()).st_mode) for file in (records, rejects))
         return split(stream, width, records, rejects)
 
-    monkeypatch.setattr(extracts, "_split", watch)
+    monkeypatch.setattr(csv_file, "_split", watch)
     (folder / "rx.csv").write_bytes(b"a,b\n1,x\nragged\n")
     with warehouse.opened(tmp_path / "warehouse.duckdb", readable=[folder]) as connection:
         assert outcome(connection, TWO, folder).loaded == extracts.Loaded(2, 1, 1, ("rx.csv",))
@@ -835,3 +837,25 @@ def test_a_line_fares_the_same_whether_or_not_another_is_bad(connection, folder,
     beside = outcome(connection, all_text(3), folder)
     assert beside.rows == alone.rows
     assert beside.quarantine[:-1] == alone.quarantine
+
+
+# --- What an extract may lack ---
+
+
+def test_a_table_that_may_be_missing_is_empty_where_no_file_is_delivered(connection, folder):
+    contract = a_contract("id INTEGER, b VARCHAR", key=["id"], may_be_missing=True)
+    assert outcome(connection, contract, folder) == Outcome(extracts.Loaded(0, 0, 0, ()), [], [], [])
+
+
+def test_a_column_that_may_be_missing_is_null_where_no_file_has_it(connection, folder, load):
+    contract = a_contract("id INTEGER, note VARCHAR may_be_missing=true, b VARCHAR", files="rx.*")
+    assert load(contract, "b,id\nx,1\n").rows == [(1, None, "x", "rx.csv", 1)]
+    (folder / "rx.csv").unlink()
+    connection.execute(f"copy (select 2 as id, 'y' as b) to '{folder / 'rx.parquet'}'")
+    assert outcome(connection, contract, folder).rows == [(2, None, "y", "rx.parquet", 1)]
+
+
+def test_a_column_that_must_not_be_missing_is_named_alone(load):
+    contract = a_contract("id INTEGER, note VARCHAR may_be_missing=true, b VARCHAR")
+    with pytest.raises(ExtractError, match=r"has no column b\."):
+        load(contract, "id\n1\n")

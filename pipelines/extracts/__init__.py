@@ -1,0 +1,10 @@
+"""Reading delivered extracts into the raw tables.
+
+Every column is read as text and cast by its contract, so that a value that does not fit sends its row to
+quarantine instead of stopping the run.
+"""
+
+from pipelines.extracts.delivered import require_folder
+from pipelines.extracts.loading import Loaded, load
+
+__all__ = ["Loaded", "load", "require_folder"]
