@@ -4,7 +4,10 @@ A contract is the only place a column is declared. From it come the table's DDL,
 file, the rules that send a row to quarantine, and the checks that Great Expectations runs.
 """
 
+import json
+from datetime import date
 from functools import cache, cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +19,10 @@ from pipelines.errors import ContractError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Severity = Literal["critical", "warning"]
+Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
 
+# Of a column, what a reader of the table relies on.
+_SHAPE = {"name", "type", "unit", "required", "minimum", "maximum", "values", "delivered_as", "may_be_missing"}
 COUNTED = ("patient", "episode", "row")
 IMPLIED = "Follows from the columns and the key of this contract."
 
@@ -111,11 +117,29 @@ class Expectation(BaseModel):
         return self
 
 
+class Change(_Strict):
+    """One version of a contract.
+
+    Attributes:
+        columns: Fingerprint of the columns that the version has, so that none changes in silence.
+        change: What is new in it, in a sentence.
+    """
+
+    version: Version
+    date: date
+    columns: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
+    change: str
+
+
 class Contract(_Strict):
     """One table's contract.
 
     Attributes:
         table: Table it is about, as ``schema.name``; its path says the same.
+        version: Version of the contract. The first number is raised where readers of the table must change, the
+            second where they may (a new column), the third where nothing changes for them.
+        owner: Whom to ask, and who agrees to a change.
+        changelog: Every version, the newest first.
         key: Columns that together identify a row; empty where a delivery has none.
         columns: Columns, in order.
         expectations: What must hold beyond the key, the types and the column rules.
@@ -131,6 +155,9 @@ class Contract(_Strict):
     """
 
     table: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
+    version: Version = "1.0.0"
+    owner: str = "data engineering"
+    changelog: list[Change] = []
     description: str
     key: list[Name]
     columns: list[Column]
@@ -165,6 +192,24 @@ class Contract(_Strict):
         """Column types of the built table; a raw table carries where each row was delivered, too."""
         declared = {column.name: column.type for column in self.columns}
         return declared | ({"source_file": "VARCHAR", "source_row": "BIGINT"} if self.is_raw else {})
+
+    @property
+    def columns_fingerprint(self) -> str:
+        """Hash of what a reader of the table relies on: its key, and of each column all but the words."""
+        shape = [column.model_dump(include=_SHAPE, exclude_defaults=True) for column in self.columns]
+        return sha256(json.dumps([self.key, shape], sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def unrecorded_change(self) -> str | None:
+        """What to write into the contract where its columns are not those that its changelog says."""
+        newest = self.changelog[0] if self.changelog else None
+        if newest and (newest.version, newest.columns) == (self.version, self.columns_fingerprint):
+            return None
+        entry = f"{{version: ?, date: {date.today()}, columns: '{self.columns_fingerprint}', change: ?}}"
+        return (
+            f"{self.table}: its columns or its version are not those of the newest entry of its changelog. "
+            f"Raise the version and put first in the changelog: {entry}."
+        )
 
     @property
     def ddl(self) -> str:
