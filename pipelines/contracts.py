@@ -4,19 +4,20 @@ A contract is the only place a column is declared. From it come the table's DDL,
 file, the rules that send a row to quarantine, and the checks that Great Expectations runs.
 """
 
+import re
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from pipelines import paths
+from pipelines import paths, sql_gate, yaml_file
 from pipelines.errors import ContractError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Severity = Literal["critical", "warning"]
 
+BUILDER = re.compile(r"pipelines(\.[a-z][a-z0-9_]*){2,}")
 COUNTED = ("patient", "episode", "row")
 IMPLIED = "Follows from the columns and the key of this contract."
 
@@ -47,8 +48,8 @@ class Column(_Strict):
     description: str
     unit: str | None = None
     required: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: float | None = Field(None, allow_inf_nan=False)
+    maximum: float | None = Field(None, allow_inf_nan=False)
     values: list[str] | None = None
     delivered_as: str | None = None
     may_be_missing: bool = False
@@ -60,6 +61,20 @@ class Column(_Strict):
     @property
     def is_count(self) -> bool:
         return self.is_patient_count or self.unit in COUNTED
+
+
+class AcceptedIdentifier(_Strict):
+    """A delivered column that looks identifying, or is free text, and yet may be in the extract.
+
+    Attributes:
+        column: Its name in the delivered file, whether it is loaded or not.
+        kind: What it looks like, as ``reference.identifier_name`` and ``reference.identifier_pattern`` call it.
+        reason: Why it may be there, for the reviewer to judge.
+    """
+
+    column: str
+    kind: str
+    reason: str = Field(min_length=20)
 
 
 class Sum(_Strict):
@@ -102,6 +117,7 @@ class Contract(_Strict):
         files: Delivered files, as a glob below the extract's folder (raw tables only).
         may_be_missing: An extract may lack the table, which is empty then and told apart from one without events
             by clean.source_coverage (raw tables only).
+        accepted_identifiers: Delivered columns that the screen for identifiers would refuse (raw tables only).
         delivery: How deliveries follow one another (raw tables only).
         max_quarantined_share: Share of delivered rows in quarantine above which the run stops.
         event_date: Column that dates the table's events (clean tables of events only).
@@ -117,6 +133,7 @@ class Contract(_Strict):
     expectations: list[Expectation] = []
     files: str | None = None
     may_be_missing: bool = False
+    accepted_identifiers: list[AcceptedIdentifier] = []
     delivery: Literal["snapshot"] = "snapshot"
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
     event_date: str | None = None
@@ -230,10 +247,7 @@ def read(path: Path) -> Contract:
     """
     where = paths.relative(path)
     try:
-        contract = Contract.model_validate(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise ContractError(f"{where}: line {line} is not YAML. Mend the indentation or quoting there.") from None
+        contract = Contract.model_validate(yaml_file.read(path, where, ContractError))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
         raise ContractError(f"{where}: {faults}. Compare it with a contract beside it.") from None
@@ -243,6 +257,7 @@ def read(path: Path) -> Contract:
     unknown = set(contract.key) - set(contract.types)
     if unknown:
         raise ContractError(f"{where}: key names no column: {', '.join(sorted(unknown))}. Correct the key.")
+    _refuse_hostile(contract, where)
     unknown = _columns_of_sums(contract) - set(contract.types)
     if unknown:
         raise ContractError(
@@ -250,6 +265,25 @@ def read(path: Path) -> Contract:
             "Name a column, or a count that no table shows in more than one word."
         )
     return contract
+
+
+def _refuse_hostile(contract: Contract, where: str) -> None:
+    """Refuse what would be more than it says once it stands in SQL or is looked up by name."""
+    for expectation in contract.expectations:
+        for argument, text in (expectation.model_extra or {}).items():
+            if argument.endswith("query"):
+                sql_gate.select(str(text).replace("{batch}", contract.table), f"{where}: {argument}", ContractError)
+            elif argument in ("row_condition", "where"):
+                sql_gate.condition(str(text), f"{where}: {argument}", ContractError)
+    for added in contract.adds_up:
+        if added.where:
+            sql_gate.condition(added.where, f"{where}: adds_up", ContractError)
+    if odd := [column.name for column in contract.columns if not sql_gate.is_type(column.type)]:
+        raise ContractError(f"{where}: the type of column {odd[0]} is none. Use one of DuckDB's.")
+    if contract.event_date not in (None, *contract.types):
+        raise ContractError(f"{where}: event_date names no column. Correct it.")
+    if contract.built_by and not BUILDER.fullmatch(contract.built_by):
+        raise ContractError(f"{where}: built_by is no function of this package. Name it as pipelines.module.function.")
 
 
 def _columns_of_sums(contract: Contract) -> set[str]:
