@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 import typer.exceptions
@@ -26,6 +26,9 @@ import pipelines
 from pipelines import study as studies
 from pipelines.errors import CheckError, PipelineError
 from pipelines.overlap import Overlap
+
+if TYPE_CHECKING:
+    from pipelines.drift import Drift
 
 app = typer.Typer(
     name="oih",
@@ -70,6 +73,7 @@ def run(study: StudyFile) -> None:
     """Run a study and publish its report."""
     loaded = studies.load(study)
     _require_inputs(loaded)
+    _print_drift(loaded)
     with _progress(f"Running {loaded.name}") as advance:
         from pipelines import run as runs
         from pipelines import tables
@@ -102,10 +106,11 @@ def simulate(
 @app.command()
 def check(study: StudyFile) -> None:
     """Validate a study's extracts without deriving anything."""
-    from pipelines import checks, tables, warehouse
+    from pipelines import checks, drift, tables, warehouse
 
     loaded = studies.load(study)
     _require_inputs(loaded)
+    drift.refuse(_print_drift(loaded))
     wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
     folders = [source.folder for source in loaded.sources.values()]
     found = []
@@ -295,6 +300,17 @@ def _require_inputs(loaded: studies.Study) -> None:
     for source in loaded.sources.values():
         extracts.require_folder(source.folder)
     studies.require_truth(loaded)
+
+
+def _print_drift(loaded: studies.Study) -> list["Drift"]:
+    """Say first where the delivered columns are not those of the contracts."""
+    from pipelines import drift
+
+    drifts = drift.found(loaded)
+    for found in drifts:
+        severity = "critical" if found.is_critical else "warning"
+        console.print(f"{severity}: {found}.", soft_wrap=True, markup=False, highlight=False)
+    return drifts
 
 
 def _print_checked(found: list, quarantined: list[tuple]) -> None:
