@@ -51,6 +51,9 @@ class _OneOff(TyperGroup):
 mme = typer.Typer(cls=_OneOff, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(mme, name="mme")
 
+contract = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Data contracts.")
+app.add_typer(contract, name="contract")
+
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
 BUG = 70  # what sysexits.h calls an internal software error
 CHECKED_STEPS = ("raw", "reference", "clean")
@@ -145,6 +148,21 @@ def ui(
     from pipelines.defs import launch
 
     raise typer.Exit(launch.open_ui(study, studies.load(study), port))
+
+
+@contract.command()
+def export(
+    out: Annotated[Path, typer.Option(help="File to write; with --all the folder of all files.")],
+    table: Annotated[str | None, typer.Argument(metavar="TABLE", help="Table, e.g. clean.patient.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="The contracts of all tables, a file for each.")] = False,
+) -> None:
+    """Write contracts in the Open Data Contract Standard 3.1."""
+    from pipelines import odcs
+
+    if every == bool(table):
+        raise PipelineError("oih contract export: needs either a table or --all. Name one of them.")
+    written = odcs.write(table, out)
+    console.print(f"{len(written)} contracts: {out}" if every else f"Contract: {out}", soft_wrap=True)
 
 
 @mme.command()
