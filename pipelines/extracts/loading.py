@@ -399,7 +399,7 @@ def _described(delivery: Delivery) -> dict[str, object]:
         "size_bytes": delivery.file.path.stat().st_size,
         "delivered_rows": delivery.rows,
         "undeclared_columns": [name for name in delivery.columns if name not in declared],
-        "contract_fingerprint": history.fingerprint(delivery.file.contract),
+        "contract_fingerprint": delivery.file.contract.columns_fingerprint,
     }
 
 
