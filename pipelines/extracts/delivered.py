@@ -8,7 +8,8 @@ from pipelines.contracts import Column, Contract
 from pipelines.errors import ContractError, ExtractError
 from pipelines.warehouse import Connection
 
-SUFFIXES = (".csv.gz", ".csv", ".parquet")
+NDJSON_SUFFIXES = (".ndjson.gz", ".ndjson", ".jsonl.gz", ".jsonl")
+SUFFIXES = (".csv.gz", ".csv", ".parquet", *NDJSON_SUFFIXES)
 
 
 @dataclass(frozen=True)

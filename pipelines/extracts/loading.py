@@ -8,8 +8,16 @@ from pathlib import Path
 from pipelines import contracts, paths
 from pipelines.contracts import Contract
 from pipelines.errors import ContractError, ExtractError, LedgerError
-from pipelines.extracts import csv_file, parquet_file
-from pipelines.extracts.delivered import DeliveredFile, Delivery, delivered_as, find, sql_name, sql_text
+from pipelines.extracts import csv_file, ndjson_file, parquet_file
+from pipelines.extracts.delivered import (
+    NDJSON_SUFFIXES,
+    DeliveredFile,
+    Delivery,
+    delivered_as,
+    find,
+    sql_name,
+    sql_text,
+)
 from pipelines.warehouse import Connection, create, create_if_missing
 
 _WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
@@ -24,6 +32,7 @@ PATTERNS = {
     "DOUBLE": r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*",
     "DATE": rf"\s*{_DAY}([ T]00:00:00(\.0+)?)?\s*",
     "TIMESTAMP": rf"\s*{_DAY}([ T]\d{{2}}:\d{{2}}(:\d{{2}}(\.\d{{1,9}})?)?)?\s*",
+    "JSON": r"(?s)\s*[\[{].*",  # an object or an array
 }
 
 
@@ -48,7 +57,8 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
     A row that does not fit the contract goes to raw.quarantine under the first rule it breaks: ``type``,
     ``required``, ``range``, ``value``, ``duplicate_row``, ``duplicate_key`` (the first delivered row of a key
     stays). A line that is no record goes there as ``ragged_row``, ``unclosed_quote``, ``stray_quote`` or
-    ``nul_byte``. raw.delivery gets one row per file. Either all of this happens or nothing.
+    ``nul_byte``; of NDJSON as ``not_json`` or ``repeated_field``. raw.delivery gets one row per file. Either all
+    of this happens or nothing.
 
     Args:
         connection: Warehouse, allowed to read the folder and not in a transaction.
@@ -107,7 +117,10 @@ def _read(file: DeliveredFile) -> Delivery:
         ) from None
     if is_empty:
         raise ExtractError(f"{file.where}: is empty. Deliver it again.")
-    return parquet_file.read(file) if file.where.lower().endswith(".parquet") else csv_file.read(file)
+    name = file.where.lower()
+    if name.endswith(NDJSON_SUFFIXES):
+        return ndjson_file.read(file)
+    return parquet_file.read(file) if name.endswith(".parquet") else csv_file.read(file)
 
 
 def _reject_unfit(connection: Connection, contract: Contract) -> None:
