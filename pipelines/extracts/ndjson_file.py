@@ -47,7 +47,6 @@ def read(file: DeliveredFile) -> Delivery:
         LedgerError: A line was lost or made up in reading.
     """
     text = _scan(file)
-    paths = [_pointer(delivered_as(column)) for column in file.contract.columns]
     with NamedTemporaryFile(dir=csv_file.spill_folder(file.connection)) as copy:
         path = file.path
         if text.has_returns:  # DuckDB would end a line at any of them
@@ -56,20 +55,14 @@ def read(file: DeliveredFile) -> Delivery:
             copy.flush()
             path = Path(copy.name)
         try:
+            # A case, because DuckDB judges both sides of an "and" and json_type refuses what is no JSON.
             file.connection.execute(
-                # What is no JSON is NULL before anything is asked of it: DuckDB judges both sides of an "and".
                 f"""create temp table {file.table}_line as
-                with delivered as (
+                select line, case when json_valid(line) then json_type(line) = 'OBJECT' else false end as is_object
+                from (
                     select replace(line, {_sql_byte(text.stand_in)}, chr(13)) as line
                     from {_line_by_line(path, text)}
-                ),
-                parsed as (select line, case when json_valid(line) then line end as json from delivered),
-                object as (select line, case json_type(json) when 'OBJECT' then json end as json from parsed)
-                select
-                    line,
-                    json_keys(json) as keys,
-                    json_extract_string(json, [{", ".join(map(sql_text, paths))}]) as fields
-                from object"""
+                )"""
             )
         except (duckdb.InvalidInputException, duckdb.ConversionException):
             raise ExtractError(f"{file.where}: cannot be split into lines. Deliver standard NDJSON.") from None
@@ -83,29 +76,37 @@ def read(file: DeliveredFile) -> Delivery:
 
 def _delivery(file: DeliveredFile) -> Delivery:
     lines = f"{file.table}_line"
+    # Objects are many and the lists of their names few.
+    named = file.connection.execute(f"select distinct json_keys(line) from {lines} where is_object").fetchall()
+    if not named:
+        raise ExtractError(f"{file.where}: has no line that is one JSON object. Deliver NDJSON, an object per line.")
+    if any(len(set(names)) < len(names) for [names] in named):
+        repeated = "is_object and len(list_distinct(json_keys(line))) < len(json_keys(line))"
+    else:
+        repeated = "false"
+    [[rejected]] = file.connection.execute(
+        f"""insert into rejected
+        select $file, rowid + 1, if(is_object, 'repeated_field', 'not_json'), null, line from {lines}
+        where
+            case when is_object then {repeated} else trim(line, chr(32) || chr(9) || chr(13)) <> '' end""",
+        {"file": file.where},
+    ).fetchall()
+    pointers = ", ".join(sql_text(_pointer(delivered_as(column))) for column in file.contract.columns)
     columns = ", ".join(
         f"nullif(fields[{place}], '') as {sql_name(column.name)}"
         for place, column in enumerate(file.contract.columns, 1)
     )
     file.connection.execute(
         f"""create temp table {file.table} as
-        select rowid + 1 as source_row, {columns} from {lines}
-        where keys is not null and len(list_distinct(keys)) = len(keys)"""
+        select source_row, {columns}
+        from (
+            select rowid + 1 as source_row, json_extract_string(line, [{pointers}]) as fields from {lines}
+            where case when is_object then not ({repeated}) else false end
+        )"""
     )
-    [[rejected]] = file.connection.execute(
-        f"""insert into rejected
-        select $file, rowid + 1, if(keys is null, 'not_json', 'repeated_field'), null, line from {lines}
-        where
-            trim(line, chr(32) || chr(9) || chr(13)) <> ''
-            and (keys is null or len(list_distinct(keys)) < len(keys))""",
-        {"file": file.where},
-    ).fetchall()
-    keys = {key for [key] in file.connection.execute(f"select distinct unnest(keys) from {lines}").fetchall()}
     file.connection.execute(f"drop table {lines}")
     rows = count(file.connection, file.table)
-    if not rows:
-        raise ExtractError(f"{file.where}: has no line that is one JSON object. Deliver NDJSON, an object per line.")
-    delivered = _delivered(file, keys)
+    delivered = _delivered(file, {name for [names] in named for name in names})
     check_columns(file, delivered)
     return Delivery(file, delivered, rows + rejected, row_number="source_row")
 
