@@ -10,8 +10,9 @@ import polars as pl
 from pipelines import contracts, paths
 from pipelines.contracts import Column, Contract
 from pipelines.errors import ContractError, ExtractError, LedgerError
-from pipelines.extracts import csv_file, database, history, parquet_file, stat_file
+from pipelines.extracts import csv_file, database, history, ndjson_file, parquet_file, stat_file
 from pipelines.extracts.delivered import (
+    NDJSON_SUFFIXES,
     STAT_SUFFIXES,
     DeliveredFile,
     Delivery,
@@ -36,6 +37,7 @@ PATTERNS = {
     "DOUBLE": r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*",
     "DATE": rf"\s*{_DAY}([ T]00:00:00(\.0+)?)?\s*",
     "TIMESTAMP": rf"\s*{_DAY}([ T]\d{{2}}:\d{{2}}(:\d{{2}}(\.\d{{1,9}})?)?)?\s*",
+    "JSON": r"(?s)\s*[\[{].*",  # an object or an array
 }
 
 
@@ -63,7 +65,8 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
     A row that does not fit the contract goes to raw.quarantine under the first rule it breaks: ``type``,
     ``required``, ``range``, ``value``, ``duplicate_row``, ``duplicate_key`` (the first delivered row of a key
     stays). A line that is no record goes there as ``ragged_row``, ``unclosed_quote``, ``stray_quote`` or
-    ``nul_byte``. raw.delivery gets one row per file. Either all of this happens or nothing.
+    ``nul_byte``; of NDJSON as ``not_json`` or ``repeated_field``. raw.delivery gets one row per file. Either all
+    of this happens or nothing.
 
     A ``snapshot`` replaces what was there. An ``increment`` is added to what earlier runs loaded, whether or not
     their files are still delivered: a content that was loaded once changes nothing. An ``upsert`` is, too, and of
@@ -142,9 +145,12 @@ def _read(file: DeliveredFile) -> Delivery:
         raise ExtractError(f"{file.where}: is empty. Deliver it again.")
     if is_database(file.path):
         return database.read(file)
-    if file.where.lower().endswith(STAT_SUFFIXES):
+    name = file.where.lower()
+    if name.endswith(NDJSON_SUFFIXES):
+        return ndjson_file.read(file)
+    if name.endswith(STAT_SUFFIXES):
         return stat_file.read(file)
-    return parquet_file.read(file) if file.where.lower().endswith(".parquet") else csv_file.read(file)
+    return parquet_file.read(file) if name.endswith(".parquet") else csv_file.read(file)
 
 
 def _reject_unfit(connection: Connection, contract: Contract) -> None:
