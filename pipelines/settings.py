@@ -145,6 +145,7 @@ class Settings(BaseModel):
     level_shift_min_share: float = _setting(
         0.25, "share", DESIGN, "And the share of the level by which it differs at least", ge=0
     )
+    level_shift_min_points: float = _setting(0.05, "share", DESIGN, "By which a level that is a share differs", ge=0)
     level_shift_min_rows: int = _setting(30, "row", DESIGN, "Fewest rows of a month that is judged", ge=1)
     unit_flip_ratio: float = _setting(8.0, "ratio", DESIGN, "Smallest jump of a median: units slip by 10 or 1000", gt=1)
     unit_flip_min_rows: int = _setting(5, "row", DESIGN, "Fewest rows of a quarter whose median is judged", ge=1)

@@ -81,7 +81,7 @@ code_use as (
         count(distinct patient_index) as patient_count,
         -- A code of few patients is in one half by chance.
         case
-            when count(distinct patient_index) < $min_cell_count or count(is_first_half) = 0 then null
+            when count(distinct patient_index) < $min_cell_count then null
             when bool_and(is_first_half) then 'vanished'
             when not bool_or(is_first_half) then 'new'
         end as change

@@ -5,7 +5,8 @@
 -- Units:  those of the measure: MME a day, NRS points, shares or rows; months since January 1970
 -- Scope:  cohort
 -- Source: quality.dose_month, quality.score_month, quality.event_day; a robust rule: outside
---         $level_shift_mads median absolute deviations, and by $level_shift_min_share of the level
+--         $level_shift_mads median absolute deviations, and by $level_shift_min_share of the level.
+--         Shifted dates have no months to compare.
 with
 
 event_month as (
@@ -97,6 +98,18 @@ judged as (
         and median(row_count) over (partition by source, table_name) >= $level_shift_min_rows
 ),
 
+-- What a level of its kind may differ by chance: a small share by some points, a count by its root.
+tolerated as (
+    select
+        *,
+        case
+            when measure = 'row_count' then $level_shift_mads * sqrt(level)
+            when ends_with(measure, '_share') then $level_shift_min_points
+            else 0
+        end as tolerance
+    from judged
+),
+
 -- Medians and median deviations do not follow the very month that is to be found.
 compared as (
     select
@@ -112,7 +125,7 @@ compared as (
         count(*) over since as since_count,
         median(level) over since as since_level,
         mad(level) over since as since_deviation
-    from judged
+    from tolerated
     window
         around as (
             partition by source, series, measure order by month_number
@@ -125,7 +138,7 @@ compared as (
         ),
         since as (
             partition by source, series, measure order by month_number
-            range between current row and $level_shift_months - 1 following
+            range between current row and $level_shift_months following
         )
 ),
 
@@ -143,7 +156,8 @@ outlier as (
         neighbour_count >= $level_shift_months
         and abs(level - neighbour_level) > greatest(
             $level_shift_mads * neighbour_deviation,
-            $level_shift_min_share * abs(neighbour_level)
+            $level_shift_min_share * abs(neighbour_level),
+            tolerance
         )
 ),
 
@@ -161,7 +175,8 @@ step as (
         least(before_count, since_count) >= $level_shift_months
         and abs(since_level - before_level) > greatest(
             $level_shift_mads * greatest(before_deviation, since_deviation),
-            $level_shift_min_share * abs(before_level)
+            $level_shift_min_share * abs(before_level),
+            tolerance
         )
     -- The months beside a step see it, too; it begins where the month itself changes most.
     qualify change = max(change) over (
