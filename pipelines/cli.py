@@ -300,7 +300,7 @@ def _require_inputs(loaded: studies.Study) -> None:
 def _print_checked(found: list, quarantined: list[tuple]) -> None:
     by_table: dict[str, Counter[str]] = {}
     for result in found:
-        outcome = result.status if result.status == "passed" else f"{result.severity} {result.status}"
+        outcome = f"{result.severity} {result.status}" if result.is_open else result.status
         by_table.setdefault(result.table, Counter())[outcome] += 1
     summary = RichTable("Table", "Passed", "Warnings", "Blocking")
     for table, outcomes in by_table.items():
@@ -309,7 +309,7 @@ def _print_checked(found: list, quarantined: list[tuple]) -> None:
         summary.add_row(table, str(outcomes["passed"]), str(warned or "-"), str(blocked or "-"))
     console.print(summary)
     for result in found:
-        if result.status != "passed":
+        if result.is_open:
             line = f"{result.severity}: {result.table} {result.check}: {result.outcome}. {result.why}"
             console.print(line, soft_wrap=True, markup=False, highlight=False)
     if quarantined:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pipelines import paths
 from pipelines.errors import ContractError
@@ -82,13 +82,33 @@ class Sum(_Strict):
 
 
 class Expectation(BaseModel):
-    """A Great Expectations expectation. Fields not named here are its arguments."""
+    """A Great Expectations expectation. Fields not named here are its arguments.
+
+    Attributes:
+        type: Its name in Great Expectations.
+        severity: Whether the run stops where it does not hold.
+        why: What it is for, in a sentence.
+        max_failing_share: Share of the rows at risk that may fail. Any limit given is kept; without one, no row may.
+        max_failing_rows: Rows that may fail.
+        rows_at_risk_query: Select whose rows could have failed, of a query that finds other rows than the table's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     type: str
     severity: Severity = "critical"
     why: str
+    max_failing_share: float | None = Field(None, ge=0, le=1)
+    max_failing_rows: int | None = Field(None, ge=0)
+    rows_at_risk_query: str | None = None
+
+    @model_validator(mode="after")
+    def _limits_are_ours(self) -> "Expectation":
+        if "mostly" in (self.model_extra or {}):
+            raise ValueError("mostly is said as max_failing_share, which is 1 less mostly")
+        if self.rows_at_risk_query and self.type != "unexpected_rows_expectation":
+            raise ValueError("rows_at_risk_query belongs to an unexpected_rows_expectation")
+        return self
 
 
 class Contract(_Strict):
@@ -177,11 +197,6 @@ class Contract(_Strict):
             own = f"table_name = '{self.name}'"
         else:
             return []
-        rejected = f"(select count(*) from {quarantine} where {own})"
-        query = (
-            f"select * from {quarantine} where {own} and "
-            f"{rejected} > {{share}} * ((select count(*) from {{batch}}) + {rejected})"
-        )
         limits: list[tuple[Severity, float, str]] = [
             ("critical", self.max_quarantined_share, "So many rejected rows are no extract of this table"),
             ("warning", 0, "Rejected rows are in quarantine, with the rule that each broke"),
@@ -192,7 +207,9 @@ class Contract(_Strict):
                     "type": "unexpected_rows_expectation",
                     "severity": severity,
                     "why": f"{why}.",
-                    "unexpected_rows_query": query.replace("{share}", str(share)),
+                    "unexpected_rows_query": f"select 1 from {quarantine} where {own}",
+                    "rows_at_risk_query": f"select 1 from {{batch}} union all select 1 from {quarantine} where {own}",
+                    "max_failing_share": share,
                 }
             )
             for severity, share, why in limits
