@@ -1,0 +1,117 @@
+"""The row ledger as one Sankey diagram per source: delivered, loaded, in a common table, known."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from pipelines import sql_files
+from pipelines.quality import sankey
+from pipelines.quality.sankey import Link, Node
+
+# Outcomes by how they are drawn; what is not listed is a way out that is neither good nor bad.
+KINDS = {
+    "loaded": "kept",
+    "clean": "kept",
+    "dose_known": "known",
+    "score_known": "known",
+    "dose_unknown": "unknown",
+    "score_unknown": "unknown",
+    "quarantined": "rejected",
+}
+DELIVERED, LOADED, CLEAN, KNOWN = range(4)
+COLUMNS = {"ingest": LOADED, "clean": CLEAN, "dose": KNOWN, "pain": KNOWN}
+REASONS_SHOWN = 9  # of one column; the table below the diagram has all
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """One source's rows.
+
+    Attributes:
+        looked_up: Delivered tables that no row is made of, with their rows: named below, not drawn.
+    """
+
+    source: str
+    svg: Markup
+    looked_up: list[tuple[str, int]]
+
+
+def diagrams(ledger: Sequence[Row], label: Any) -> list[Diagram]:
+    """Draw the rows of report.row_ledger.
+
+    Args:
+        ledger: Its rows. The step of adjuvants is left out, which looks at the same rows once more.
+        label: Says an outcome or reason in words.
+    """
+    return [
+        _of_source(source, [row for row in ledger if row["source"] == source], label)
+        for source in sorted({row["source"] for row in ledger})
+    ]
+
+
+def _of_source(source: str, ledger: Sequence[Row], label: Any) -> Diagram:
+    looked_up = {row["table_name"]: row["row_count"] for row in ledger if row["outcome"] == "looked_up"}
+    fills = {
+        raw.split(".")[1]: mapping.table.split(".")[1]
+        for mapping in sql_files.mappings(source)
+        if mapping.path.stem != "adjuvant"
+        for raw in mapping.driving_tables
+    }
+    nodes: dict[str, Node] = {}
+    counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+    ways_out: defaultdict[tuple[int, str, str], int] = defaultdict(int)
+    rows = [row for row in ledger if row["step"] in COLUMNS and row["outcome"] not in ("entered", "looked_up")]
+    rows = [row for row in rows if row["step"] != "ingest" or row["table_name"] not in looked_up]
+    for row in rows:
+        ways_out[COLUMNS[row["step"]], row["outcome"], row["reason"]] += row["row_count"]
+    shown = _most_frequent(ways_out)
+
+    def node(name: str, says: str, column: int, kind: str) -> str:
+        nodes.setdefault(name, Node(name, says, column, kind))
+        return name
+
+    for row in rows:
+        step, table, outcome, reason = row["step"], row["table_name"], row["outcome"], row["reason"]
+        column = COLUMNS[step]
+        if step == "ingest":
+            start = node(f"delivered {table}", table, DELIVERED, "kept")
+        elif step == "clean":
+            start = f"loaded {table}"
+        else:
+            start = f"clean {table}"
+        if outcome == "loaded":
+            end = node(f"loaded {table}", "loaded", LOADED, "kept")
+        elif outcome == "clean":
+            end = node(f"clean {fills[table]}", f"clean.{fills[table]}", CLEAN, "kept")
+        elif (column, outcome, reason) in shown:
+            says = label(outcome) + (f": {label(reason)}" if reason else "")
+            end = node(f"{column} {outcome} {reason}", says, column, KINDS.get(outcome, "left"))
+        else:
+            end = node(
+                f"{column} {outcome} others", f"{label(outcome)}: other reasons", column, KINDS.get(outcome, "left")
+            )
+        counts[start, end] += row["row_count"]
+    links = [Link(start, end, count) for (start, end), count in counts.items() if start in nodes]
+    title = (
+        f"Where the rows of {source} went, from delivery to known doses and scores, with the counts of the table below."
+    )
+    return Diagram(source, sankey.svg(_ordered(nodes.values()), links, title), sorted(looked_up.items()))
+
+
+def _most_frequent(ways_out: Mapping[tuple[int, str, str], int]) -> set[tuple[int, str, str]]:
+    found: set[tuple[int, str, str]] = set()
+    for column in (LOADED, CLEAN, KNOWN):
+        of_column = [way for way in ways_out if way[0] == column and way[1] not in ("loaded", "clean")]
+        found |= set(sorted(of_column, key=lambda way: -ways_out[way])[:REASONS_SHOWN])
+    return found
+
+
+def _ordered(nodes: Iterable[Node]) -> list[Node]:
+    """What is kept above what is known, unknown, left out and rejected."""
+    kinds = ["kept", "known", "unknown", "left", "rejected"]
+    return sorted(nodes, key=lambda node: kinds.index(node.kind))
