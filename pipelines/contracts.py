@@ -122,7 +122,9 @@ class Contract(_Strict):
         files: Delivered files, as a glob below the extract's folder (raw tables only).
         may_be_missing: An extract may lack the table, which is empty then and told apart from one without events
             by clean.source_coverage (raw tables only).
-        delivery: How deliveries follow one another (raw tables only).
+        delivery: How deliveries follow one another (raw tables only): a ``snapshot`` replaces the one before, files
+            of an ``increment`` are added to what earlier runs loaded, and of an ``upsert`` a later file's row
+            replaces the row of the same key.
         max_quarantined_share: Share of delivered rows in quarantine above which the run stops.
         event_date: Column that dates the table's events (clean tables of events only).
         built_by: The function that builds the table, where no SQL file does.
@@ -137,7 +139,7 @@ class Contract(_Strict):
     expectations: list[Expectation] = []
     files: str | None = None
     may_be_missing: bool = False
-    delivery: Literal["snapshot"] = "snapshot"
+    delivery: Literal["snapshot", "increment", "upsert"] = "snapshot"
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
     event_date: str | None = None
     built_by: str | None = None
@@ -260,6 +262,8 @@ def read(path: Path) -> Contract:
     unknown = set(contract.key) - set(contract.types)
     if unknown:
         raise ContractError(f"{where}: key names no column: {', '.join(sorted(unknown))}. Correct the key.")
+    if contract.delivery == "upsert" and not contract.key:
+        raise ContractError(f"{where}: an upsert without a key cannot tell what it replaces. Name the key.")
     unknown = _columns_of_sums(contract) - set(contract.types)
     if unknown:
         raise ContractError(
