@@ -23,6 +23,8 @@ KINDS = {
 }
 DELIVERED, LOADED, CLEAN, KNOWN = range(4)
 COLUMNS = {"ingest": LOADED, "clean": CLEAN, "dose": KNOWN, "pain": KNOWN}
+# From above: what the dose is made of, what pain is made of, then all else.
+PLACES = ("prescription", "administration", "dose", "pain_score", "pain")
 REASONS_SHOWN = 9  # of one column; the table below the diagram has all
 
 Row = Mapping[str, Any]
@@ -71,29 +73,34 @@ def _of_source(source: str, ledger: Sequence[Row], label: Any) -> Diagram:
         ways_out[COLUMNS[row["step"]], row["outcome"], row["reason"]] += row["row_count"]
     shown = _most_frequent(ways_out)
 
-    def node(name: str, says: str, column: int, kind: str) -> str:
-        nodes.setdefault(name, Node(name, says, column, kind))
+    def node(name: str, says: str, column: int, kind: str, place: str | None) -> str:
+        where = PLACES.index(place) if place in PLACES else len(PLACES)
+        nodes.setdefault(name, Node(name, says, column, kind, where))
         return name
 
     for row in rows:
         step, table, outcome, reason = row["step"], row["table_name"], row["outcome"], row["reason"]
         column = COLUMNS[step]
         if step == "ingest":
-            start = node(f"delivered {table}", table, DELIVERED, "kept")
+            start = node(f"delivered {table}", table, DELIVERED, "kept", fills.get(table))
         elif step == "clean":
             start = f"loaded {table}"
         else:
             start = f"clean {table}"
         if outcome == "loaded":
-            end = node(f"loaded {table}", "loaded", LOADED, "kept")
+            end = node(f"loaded {table}", "loaded", LOADED, "kept", fills.get(table))
         elif outcome == "clean":
-            end = node(f"clean {fills[table]}", f"clean.{fills[table]}", CLEAN, "kept")
+            end = node(f"clean {fills[table]}", f"clean.{fills[table]}", CLEAN, "kept", fills[table])
         elif (column, outcome, reason) in shown:
             says = label(outcome) + (f": {label(reason)}" if reason else "")
-            end = node(f"{column} {outcome} {reason}", says, column, KINDS.get(outcome, "left"))
+            end = node(f"{column} {outcome} {reason}", says, column, KINDS.get(outcome, "left"), step)
         else:
             end = node(
-                f"{column} {outcome} others", f"{label(outcome)}: other reasons", column, KINDS.get(outcome, "left")
+                f"{column} {outcome} others",
+                f"{label(outcome)}: other reasons",
+                column,
+                KINDS.get(outcome, "left"),
+                step,
             )
         counts[start, end] += row["row_count"]
     links = [Link(start, end, count) for (start, end), count in counts.items() if start in nodes]
@@ -112,6 +119,6 @@ def _most_frequent(ways_out: Mapping[tuple[int, str, str], int]) -> set[tuple[in
 
 
 def _ordered(nodes: Iterable[Node]) -> list[Node]:
-    """What is kept above what is known, unknown, left out and rejected."""
+    """Opioids above scores above the rest, so that few bands cross; what is kept above what is not."""
     kinds = ["kept", "known", "unknown", "left", "rejected"]
-    return sorted(nodes, key=lambda node: kinds.index(node.kind))
+    return sorted(nodes, key=lambda node: (node.kind != "kept", node.place, kinds.index(node.kind)))

@@ -20,12 +20,14 @@ class Node:
         label: What it says beside its count.
         column: Its place from left, 0 first.
         kind: Its CSS class.
+        place: What its drawing order is decided by.
     """
 
     name: str
     label: str
     column: int
     kind: str
+    place: int = 0
     top: float = 0
     entering: float = 0
     leaving: float = 0
