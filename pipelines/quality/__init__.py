@@ -3,7 +3,7 @@
 Counts are exact here, so everything this folder writes stays inside the secure environment.
 """
 
-from pipelines.quality.page import write
-from pipelines.quality.results import Before, RunResults, published
+from pipelines.quality.page import write, write_again
+from pipelines.quality.results import Before, RunResults, judged, published, read, run_folder, thresholds
 
-__all__ = ["Before", "RunResults", "published", "write"]
+__all__ = ["Before", "RunResults", "judged", "published", "read", "run_folder", "thresholds", "write", "write_again"]

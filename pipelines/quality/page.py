@@ -17,7 +17,7 @@ import polars as pl
 import yaml
 from markupsafe import Markup
 
-from pipelines import paths, reporting
+from pipelines import paths, reporting, warehouse
 from pipelines.checks import CheckResult
 from pipelines.quality import ledger
 from pipelines.quality.results import Before, RunResults, changes, row_changes
@@ -89,6 +89,19 @@ def write(
     file.write_text(page, encoding="utf-8")
     now.save(folder)
     return file
+
+
+def write_again(folder: Path, run: Path, now: RunResults, study: Study) -> Path:
+    """Write the page of a run that is kept into another folder, under other limits; the run stays as it is.
+
+    Args:
+        run: Folder of the run. That of a failed one holds no warehouse, so the page shows its checks alone.
+    """
+    file = run / "warehouse.duckdb"
+    if not file.is_file():
+        return write(folder, now, study, None)
+    with warehouse.opened(file, read_only=True, memory_limit=study.memory_limit) as connection:
+        return write(folder, now, study, connection)
 
 
 class _Tables:

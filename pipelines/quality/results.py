@@ -97,18 +97,31 @@ class Threshold:
     max_failing_rows: int | None = None
 
 
-def read(folder: Path) -> RunResults | None:
-    """Results kept in a run's quality folder; None where it has none.
+def run_folder(workspace: Workspace, run_id: str | None = None) -> Path:
+    """Folder of a run that is kept: of the named one, or of the last that left results, published or failed.
 
     Raises:
-        WorkspaceError: The file was changed or cut short.
+        WorkspaceError: There is none.
+    """
+    kept = [file.parent.parent for file in (workspace.root / "runs").glob(f"*/quality/{FILE}")]
+    if run_id is not None:
+        kept = [run for run in kept if run.name == run_id]
+    if not kept:
+        which = f"run {run_id} that left results" if run_id else "run that left results"
+        raise WorkspaceError(f"{workspace.root}: keeps no {which}. Run the study, or name one of its runs.")
+    return max(kept, key=lambda run: (run / "quality" / FILE).stat().st_mtime)
+
+
+def read(folder: Path) -> RunResults:
+    """Results kept in a run's quality folder.
+
+    Raises:
+        WorkspaceError: There are none, or the file was changed or cut short.
     """
     file = folder / FILE
-    if not file.is_file():
-        return None
     try:
         return RunResults.model_validate_json(file.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError):
+    except (ValidationError, UnicodeDecodeError, OSError):
         raise WorkspaceError(f"{file}: is not as a run wrote it. Run the study again.") from None
 
 
@@ -118,9 +131,9 @@ def published(workspace: Workspace) -> Before | None:
     Raises:
         WorkspaceError: It cannot be read.
     """
-    results = read(workspace.current / "quality")
-    if results is None:
+    if not (workspace.current / "quality" / FILE).is_file():
         return None
+    results = read(workspace.current / "quality")
     codes = None
     file = workspace.current / "warehouse.duckdb"
     if "quality.code_use" in results.row_counts and file.is_file():
