@@ -56,6 +56,9 @@ app.add_typer(quarantine, name="quarantine")
 mme = typer.Typer(cls=_OneOff, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(mme, name="mme")
 
+source = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(source, name="source", help="Add a source: draft its contracts and mappings, and see what is missing.")
+
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
 BUG = 70  # what sysexits.h calls an internal software error
 CHECKED_STEPS = ("raw", "reference", "clean")
@@ -400,6 +403,43 @@ def explain(
             shown.add_row(column, *("" if cell is None else str(cell) for cell in rows[column]))
         console.print(shown if len(rows) else f"{title}: none")
     console.print(found.sentence)
+
+
+@source.command("new")
+def draft_source(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new source: small letters, digits, _.")],
+    first: Annotated[Path, typer.Option("--from", metavar="FILES...", help="Delivered files, or their folder.")],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="", show_default=False, hidden=True)] = None,
+) -> None:
+    """Profile delivered files and write draft contracts and mappings that load at once."""
+    from pipelines import paths, source_draft
+
+    folder, found, written = source_draft.draft(name, [first, *(more or [])])
+    for table in found:
+        shown = RichTable("Column", "Type", "Filled", "Different", "Seen", title=f"{table.name}: {table.rows:,} rows")
+        for column in table.columns:
+            seen = ", ".join(column.values) or (f"{column.minimum} to {column.maximum}" if column.minimum else "")
+            filled = f"{column.filled_rows / max(column.rows, 1):.0%}"
+            shown.add_row(column.delivered_as, column.type, filled, f"{column.distinct_values:,}", seen)
+        console.print(shown)
+    for path in written:
+        console.print(f"Written: {paths.relative(path)}", soft_wrap=True)
+    console.print(f"In a study: sources: {{{name}: {{folder: {folder}}}}}", soft_wrap=True)
+    console.print(f"What is left to decide: oih source check {name}")
+
+
+@source.command("check")
+def check_source(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the source.")]) -> None:
+    """Say what is still missing of a source's contracts, mappings and test."""
+    from pipelines import source_draft
+
+    found = source_draft.gaps(name)
+    for gap in found:
+        mark = "open" if gap.is_open else "note"
+        console.print(f"{mark}: {gap.where}: {gap.what}", soft_wrap=True, markup=False, highlight=False)
+    if open_gaps := sum(gap.is_open for gap in found):
+        raise PipelineError(f"{name}: {open_gaps} things are open. Mend them, then run this again.")
+    console.print(f"{name}: nothing is open.")
 
 
 def _day(where: str, text: str) -> date:

@@ -166,7 +166,7 @@ def _rules(column: Column) -> list[tuple[str, str, str]]:
     if column.maximum is not None:
         rules.append((f"mapped.{column.name} > {column.maximum}", "range", column.name))
     if column.values is not None:
-        known = ", ".join(f"'{value}'" for value in column.values)
+        known = ", ".join("'" + value.replace("'", "''") + "'" for value in column.values)
         rules.append((f"mapped.{column.name} not in ({known})", "value", column.name))
     return rules
 

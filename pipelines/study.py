@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import polars as pl
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 import pipelines
-from pipelines import contracts, ndc, paths, sql_files
+from pipelines import contracts, ndc, paths, sql_files, yaml_file
 from pipelines.errors import StudyError
 from pipelines.overlap import Overlap
 from pipelines.settings import Settings
@@ -181,11 +180,7 @@ def load(path: Path) -> Study:
     if not path.is_file():
         raise StudyError(f"{path}: there is no such study file. Give the path of a file like studies/demo.yaml.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        study = Study.model_validate(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise StudyError(f"{path}: line {line} is not YAML. Mend the indentation or quoting there.") from None
+        study = Study.model_validate(yaml_file.read(path, str(path), StudyError))
     except ValidationError as error:
         raise StudyError(f"{path}: {_faults(error)}. Correct the file; studies/demo.yaml shows every key.") from None
     _refuse_unknown_sources(path, study)

@@ -67,8 +67,6 @@ class _Connection(duckdb_engine.ConnectionWrapper):
 
 
 class WarehouseDialect(duckdb_engine.Dialect):
-    supports_statement_cache = True
-
     def connect(self, *args: Any, **kwargs: Any) -> Any:
         return _Connection(_lent.get()[0])
 
