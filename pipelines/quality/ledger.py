@@ -47,7 +47,7 @@ def diagrams(ledger: Sequence[Row], label: Any) -> list[Diagram]:
     """Draw the rows of report.row_ledger.
 
     Args:
-        ledger: Its rows. The step of adjuvants is left out, which looks at the same rows once more.
+        ledger: Its rows. Of further looks at the same rows only what reached a common table is drawn.
         label: Says an outcome or reason in words.
     """
     return [
@@ -58,16 +58,15 @@ def diagrams(ledger: Sequence[Row], label: Any) -> list[Diagram]:
 
 def _of_source(source: str, ledger: Sequence[Row], label: Any) -> Diagram:
     looked_up = {row["table_name"]: row["row_count"] for row in ledger if row["outcome"] == "looked_up"}
-    fills = {
-        raw.split(".")[1]: mapping.table.split(".")[1]
-        for mapping in sql_files.mappings(source)
-        if mapping.path.stem != "adjuvant"
-        for raw in mapping.driving_tables
-    }
+    # Of several looks at a table, that for the clean table last in the alphabet is the step called clean.
+    looks = [(mapping.table.split(".")[1], mapping) for mapping in sql_files.mappings(source)]
+    fills = {raw.split(".")[1]: table for table, mapping in looks for raw in mapping.driving_tables}
     nodes: dict[str, Node] = {}
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     ways_out: defaultdict[tuple[int, str, str], int] = defaultdict(int)
-    rows = [row for row in ledger if row["step"] in COLUMNS and row["outcome"] not in ("entered", "looked_up")]
+    rows = [row for row in ledger if row["outcome"] not in ("entered", "looked_up")]
+    further = [row for row in rows if row["step"] not in COLUMNS and row["outcome"] == "clean"]
+    rows = [row for row in rows if row["step"] in COLUMNS]
     rows = [row for row in rows if row["step"] != "ingest" or row["table_name"] not in looked_up]
     for row in rows:
         ways_out[COLUMNS[row["step"]], row["outcome"], row["reason"]] += row["row_count"]
@@ -103,6 +102,9 @@ def _of_source(source: str, ledger: Sequence[Row], label: Any) -> Diagram:
                 step,
             )
         counts[start, end] += row["row_count"]
+    for row in further:
+        table = node(f"clean {row['step']}", f"clean.{row['step']}", CLEAN, "kept", row["step"])
+        counts[f"loaded {row['table_name']}", table] += row["row_count"]
     links = [Link(start, end, count) for (start, end), count in counts.items() if start in nodes]
     title = (
         f"Where the rows of {source} went, from delivery to known doses and scores, with the counts of the table below."

@@ -129,9 +129,9 @@ class _Tables:
         if "report.row_ledger" in self.built:
             query = (
                 "from report.row_ledger "
-                "order by list_position($steps, step), row_count desc, source, table_name, outcome, reason"
+                "order by coalesce(list_position($steps, step), 3), row_count desc, source, table_name, outcome, reason"
             )
-            return self._select(query, {"steps": ["ingest", "clean", "adjuvant", "dose", "pain"]}).to_dicts()
+            return self._select(query, {"steps": ["ingest", "clean", "", "dose", "pain"]}).to_dicts()
         if not self._has("raw.delivery"):
             return []
         return self._select(
@@ -206,7 +206,7 @@ def _digits(scores: Sequence[Row]) -> list[Row]:
                 "score_count": sum(row["score_count"] for row in share.values()),
                 "even_share": sum(share[score]["score_share"] for score in ("2", "4", "6", "8") if score in share),
                 **{f"share_{score}": share[score]["score_share"] for score in PREFERRED_SCORES if score in share},
-                "between_share": share["between"]["score_share"] if "between" in share else 0,
+                "other_share": share["other"]["score_share"] if "other" in share else 0,
             }
         )
     return found

@@ -1,20 +1,24 @@
 -- How often each whole score was given: preferred digits and zeros.
 --
--- Grain:  one row per source, scale and whole score from 0 to 10, and one for scores between them
+-- Grain:  one row per source, scale and whole score from 0 to 10, and one for all other scores
 -- Key:    source, instrument, score_text
 -- Units:  scores
 -- Scope:  cohort
--- Source: clean.pain_score; scores without a number are left out
+-- Source: trajectory.pain_reading, in NRS points or, where a scale never stands beside the NRS, its
+--         own; scores without a number are left out
 with
 
 known as (
     select
         source,
         instrument,
-        case when pain_nrs = round(pain_nrs) then pain_nrs::integer::varchar else 'between' end
-            as score_text
-    from clean.pain_score
-    where pain_nrs is not null
+        case
+            when coalesce(pain_nrs, scale_score) in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+                then coalesce(pain_nrs, scale_score)::integer::varchar
+            else 'other'
+        end as score_text
+    from trajectory.pain_reading
+    where scale_score is not null
 ),
 
 of_instrument as (
@@ -28,7 +32,7 @@ of_instrument as (
 
 -- A score that nobody gives is a finding, so every one stands here.
 score as (
-    select unnest(list_append(range(0, 11)::varchar[], 'between')) as score_text
+    select unnest(list_append(range(0, 11)::varchar[], 'other')) as score_text
 ),
 
 counted as (
