@@ -37,9 +37,11 @@ class Source(_Strict):
 
     Attributes:
         folder: Folder of the extract; relative paths start at the study file.
+        dates: Whether dates are real, or shifted by a constant of each patient, so that they have no calendar.
     """
 
     folder: Path
+    dates: Literal["real", "shifted"] = "real"
 
 
 class Disclosure(_Strict):
@@ -178,7 +180,13 @@ class Study(_Strict):
             | {f"pain_{name}": value for name, value in self.pain.model_dump().items()}
             | self.model_dump(include={"factor_set", "parenteral_factor_set", "dose_definition"})
             | self.disclosure.model_dump()
+            | {"shifted_sources": self.shifted_sources}
         )
+
+    @property
+    def shifted_sources(self) -> list[str]:
+        """Sources whose dates have no calendar."""
+        return sorted(name for name, source in self.sources.items() if source.dates == "shifted")
 
 
 def load(path: Path) -> Study:
@@ -282,7 +290,8 @@ def _with_absolute_folders(study: Study, base: Path) -> Study:
     return study.model_copy(
         update={
             "sources": {
-                name: Source(folder=(base / source.folder).resolve()) for name, source in study.sources.items()
+                name: source.model_copy(update={"folder": (base / source.folder).resolve()})
+                for name, source in study.sources.items()
             },
             "output": (base / study.output).resolve(),
             "truth": (base / study.truth).resolve() if study.truth else None,
