@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 import typer.exceptions
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 from typer.core import TyperGroup
@@ -47,6 +48,9 @@ class _OneOff(TyperGroup):
 
 mme = typer.Typer(cls=_OneOff, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(mme, name="mme")
+
+source = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(source, name="source", help="Add a source: draft its contracts and mappings, and see what is missing.")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
 BUG = 70  # what sysexits.h calls an internal software error
@@ -102,7 +106,7 @@ def simulate(
 @app.command()
 def check(study: StudyFile) -> None:
     """Validate a study's extracts without deriving anything."""
-    from pipelines import checks, tables, warehouse
+    from pipelines import checks, identifiers, tables, warehouse
 
     loaded = studies.load(study)
     _require_inputs(loaded)
@@ -111,6 +115,10 @@ def check(study: StudyFile) -> None:
     found = []
     with tempfile.TemporaryDirectory(prefix="oih-check-") as folder, _progress("Checking extracts") as advance:
         file = Path(folder) / "check.duckdb"
+        with warehouse.opened(file, folders, loaded.memory_limit) as connection:
+            looks_identifying = identifiers.screen(connection, loaded)
+        _print_identifiers(looks_identifying)
+        identifiers.refuse(looks_identifying)
         # Mappings and contract queries run, as in a run, where no folder can be read any more.
         for readable in (folders, []):
             with warehouse.opened(file, readable, loaded.memory_limit) as connection:
@@ -282,6 +290,43 @@ def explain(
     console.print(found.sentence)
 
 
+@source.command("new")
+def draft_source(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new source: small letters, digits, _.")],
+    first: Annotated[Path, typer.Option("--from", metavar="FILES...", help="Delivered files, or their folder.")],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="", show_default=False, hidden=True)] = None,
+) -> None:
+    """Profile delivered files and write draft contracts and mappings that load at once."""
+    from pipelines import paths, source_draft
+
+    folder, found, written = source_draft.draft(name, [first, *(more or [])])
+    for table in found:
+        shown = RichTable("Column", "Type", "Filled", "Different", "Seen", title=f"{table.name}: {table.rows:,} rows")
+        for column in table.columns:
+            seen = ", ".join(column.values) or (f"{column.minimum} to {column.maximum}" if column.minimum else "")
+            filled = f"{column.filled_rows / max(column.rows, 1):.0%}"
+            shown.add_row(column.delivered_as, column.type, filled, f"{column.distinct_values:,}", seen)
+        console.print(shown)
+    for path in written:
+        console.print(f"Written: {paths.relative(path)}", soft_wrap=True)
+    console.print(f"In a study: sources: {{{name}: {{folder: {folder}}}}}", soft_wrap=True)
+    console.print(f"What is left to decide: oih source check {name}")
+
+
+@source.command("check")
+def check_source(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the source.")]) -> None:
+    """Say what is still missing of a source's contracts, mappings and test."""
+    from pipelines import source_draft
+
+    found = source_draft.gaps(name)
+    for gap in found:
+        mark = "open" if gap.is_open else "note"
+        console.print(f"{mark}: {gap.where}: {gap.what}", soft_wrap=True, markup=False, highlight=False)
+    if open_gaps := sum(gap.is_open for gap in found):
+        raise PipelineError(f"{name}: {open_gaps} things are open. Mend them, then run this again.")
+    console.print(f"{name}: nothing is open.")
+
+
 def _day(where: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
@@ -298,10 +343,21 @@ def _require_inputs(loaded: studies.Study) -> None:
     studies.require_truth(loaded)
 
 
+def _print_identifiers(found: list) -> None:
+    if not found:
+        return
+    shown = RichTable("File", "Column", "Looks like", "Told by", "Distinct values that do", "Accepted because")
+    for one in found:
+        counted = f"{one.value_count:,} of {one.distinct_count:,} ({one.share:.0%})"
+        cells = (one.file, one.column, one.kind, one.by, counted, one.reason or "not accepted")
+        shown.add_row(*(escape(cell) for cell in cells))
+    console.print(shown)
+
+
 def _print_checked(found: list, quarantined: list[tuple]) -> None:
     by_table: dict[str, Counter[str]] = {}
     for result in found:
-        outcome = result.status if result.status == "passed" else f"{result.severity} {result.status}"
+        outcome = f"{result.severity} {result.status}" if result.is_open else result.status
         by_table.setdefault(result.table, Counter())[outcome] += 1
     summary = RichTable("Table", "Passed", "Warnings", "Blocking")
     for table, outcomes in by_table.items():
@@ -310,7 +366,7 @@ def _print_checked(found: list, quarantined: list[tuple]) -> None:
         summary.add_row(table, str(outcomes["passed"]), str(warned or "-"), str(blocked or "-"))
     console.print(summary)
     for result in found:
-        if result.status != "passed":
+        if result.is_open:
             line = f"{result.severity}: {result.table} {result.check}: {result.outcome}. {result.why}"
             console.print(line, soft_wrap=True, markup=False, highlight=False)
     if quarantined:

@@ -4,20 +4,26 @@ A contract is the only place a column is declared. From it come the table's DDL,
 file, the rules that send a row to quarantine, and the checks that Great Expectations runs.
 """
 
+import json
 import re
+from datetime import date
 from functools import cache, cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pipelines import paths, sql_gate, yaml_file
 from pipelines.errors import ContractError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Severity = Literal["critical", "warning"]
+Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
 
 BUILDER = re.compile(r"pipelines(\.[a-z][a-z0-9_]*){2,}")
+# Of a column, what a reader of the table relies on.
+_SHAPE = {"name", "type", "unit", "required", "minimum", "maximum", "values", "delivered_as", "may_be_missing"}
 COUNTED = ("patient", "episode", "row")
 IMPLIED = "Follows from the columns and the key of this contract."
 
@@ -97,13 +103,47 @@ class Sum(_Strict):
 
 
 class Expectation(BaseModel):
-    """A Great Expectations expectation. Fields not named here are its arguments."""
+    """A Great Expectations expectation. Fields not named here are its arguments.
+
+    Attributes:
+        type: Its name in Great Expectations.
+        severity: Whether the run stops where it does not hold.
+        why: What it is for, in a sentence.
+        max_failing_share: Share of the rows at risk that may fail. Any limit given is kept; without one, no row may.
+        max_failing_rows: Rows that may fail.
+        rows_at_risk_query: Select whose rows could have failed, of a query that finds other rows than the table's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     type: str
     severity: Severity = "critical"
     why: str
+    max_failing_share: float | None = Field(None, ge=0, le=1)
+    max_failing_rows: int | None = Field(None, ge=0)
+    rows_at_risk_query: str | None = None
+
+    @model_validator(mode="after")
+    def _limits_are_ours(self) -> "Expectation":
+        if "mostly" in (self.model_extra or {}):
+            raise ValueError("mostly is said as max_failing_share, which is 1 less mostly")
+        if self.rows_at_risk_query and self.type != "unexpected_rows_expectation":
+            raise ValueError("rows_at_risk_query belongs to an unexpected_rows_expectation")
+        return self
+
+
+class Change(_Strict):
+    """One version of a contract.
+
+    Attributes:
+        columns: Fingerprint of the columns that the version has, so that none changes in silence.
+        change: What is new in it, in a sentence.
+    """
+
+    version: Version
+    date: date
+    columns: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
+    change: str
 
 
 class Contract(_Strict):
@@ -111,6 +151,10 @@ class Contract(_Strict):
 
     Attributes:
         table: Table it is about, as ``schema.name``; its path says the same.
+        version: Version of the contract. The first number is raised where readers of the table must change, the
+            second where they may (a new column), the third where nothing changes for them.
+        owner: Whom to ask, and who agrees to a change.
+        changelog: Every version, the newest first.
         key: Columns that together identify a row; empty where a delivery has none.
         columns: Columns, in order.
         expectations: What must hold beyond the key, the types and the column rules.
@@ -118,7 +162,9 @@ class Contract(_Strict):
         may_be_missing: An extract may lack the table, which is empty then and told apart from one without events
             by clean.source_coverage (raw tables only).
         accepted_identifiers: Delivered columns that the screen for identifiers would refuse (raw tables only).
-        delivery: How deliveries follow one another (raw tables only).
+        delivery: How deliveries follow one another (raw tables only): a ``snapshot`` replaces the one before, files
+            of an ``increment`` are added to what earlier runs loaded, and of an ``upsert`` a later file's row
+            replaces the row of the same key.
         max_quarantined_share: Share of delivered rows in quarantine above which the run stops.
         event_date: Column that dates the table's events (clean tables of events only).
         built_by: The function that builds the table, where no SQL file does.
@@ -127,14 +173,17 @@ class Contract(_Strict):
     """
 
     table: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
+    version: Version = "1.0.0"
+    owner: str = "data engineering"
+    changelog: list[Change] = []
     description: str
     key: list[Name]
     columns: list[Column]
     expectations: list[Expectation] = []
     files: str | None = None
     may_be_missing: bool = False
+    delivery: Literal["snapshot", "increment", "upsert"] = "snapshot"
     accepted_identifiers: list[AcceptedIdentifier] = []
-    delivery: Literal["snapshot"] = "snapshot"
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
     event_date: str | None = None
     built_by: str | None = None
@@ -162,6 +211,24 @@ class Contract(_Strict):
         """Column types of the built table; a raw table carries where each row was delivered, too."""
         declared = {column.name: column.type for column in self.columns}
         return declared | ({"source_file": "VARCHAR", "source_row": "BIGINT"} if self.is_raw else {})
+
+    @property
+    def columns_fingerprint(self) -> str:
+        """Hash of what a reader of the table relies on: its key, and of each column all but the words."""
+        shape = [column.model_dump(include=_SHAPE, exclude_defaults=True) for column in self.columns]
+        return sha256(json.dumps([self.key, shape], sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def unrecorded_change(self) -> str | None:
+        """What to write into the contract where its columns are not those that its changelog says."""
+        newest = self.changelog[0] if self.changelog else None
+        if newest and (newest.version, newest.columns) == (self.version, self.columns_fingerprint):
+            return None
+        entry = f"{{version: ?, date: {date.today()}, columns: '{self.columns_fingerprint}', change: ?}}"
+        return (
+            f"{self.table}: its columns or its version are not those of the newest entry of its changelog. "
+            f"Raise the version and put first in the changelog: {entry}."
+        )
 
     @property
     def ddl(self) -> str:
@@ -194,11 +261,6 @@ class Contract(_Strict):
             own = f"table_name = '{self.name}'"
         else:
             return []
-        rejected = f"(select count(*) from {quarantine} where {own})"
-        query = (
-            f"select * from {quarantine} where {own} and "
-            f"{rejected} > {{share}} * ((select count(*) from {{batch}}) + {rejected})"
-        )
         limits: list[tuple[Severity, float, str]] = [
             ("critical", self.max_quarantined_share, "So many rejected rows are no extract of this table"),
             ("warning", 0, "Rejected rows are in quarantine, with the rule that each broke"),
@@ -209,7 +271,9 @@ class Contract(_Strict):
                     "type": "unexpected_rows_expectation",
                     "severity": severity,
                     "why": f"{why}.",
-                    "unexpected_rows_query": query.replace("{share}", str(share)),
+                    "unexpected_rows_query": f"select 1 from {quarantine} where {own}",
+                    "rows_at_risk_query": f"select 1 from {{batch}} union all select 1 from {quarantine} where {own}",
+                    "max_failing_share": share,
                 }
             )
             for severity, share, why in limits
@@ -257,6 +321,8 @@ def read(path: Path) -> Contract:
     unknown = set(contract.key) - set(contract.types)
     if unknown:
         raise ContractError(f"{where}: key names no column: {', '.join(sorted(unknown))}. Correct the key.")
+    if contract.delivery == "upsert" and not contract.key:
+        raise ContractError(f"{where}: an upsert without a key cannot tell what it replaces. Name the key.")
     _refuse_hostile(contract, where)
     unknown = _columns_of_sums(contract) - set(contract.types)
     if unknown:

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import contracts, paths
+from pipelines import contracts, extracts, paths
 from pipelines.contracts import Contract
 from pipelines.errors import IdentifierError
 from pipelines.extracts import sample
-from pipelines.extracts.delivered import find, sql_name, sql_text
+from pipelines.extracts.delivered import sql_name, sql_text
 from pipelines.settings import Settings
 from pipelines.study import Study
 from pipelines.warehouse import Connection
@@ -68,8 +68,8 @@ def screen(connection: Connection, study: Study) -> list[Finding]:
         latest_year: int | None = None
         births: list[tuple[Contract, Finding, list[int]]] = []
         for contract in contracts.raw_contracts(source):
-            for where, path in find(contract, study.sources[source].folder).items():
-                looked = _look(connection, source, where, path, study.settings)
+            for where, path in extracts.delivered_files(connection, contract, study.sources[source].folder).items():
+                looked = _look(connection, contract, where, path, study.settings)
                 delivered += [_accepted(finding, contract) for finding in looked.findings]
                 births += [(contract, finding, years) for finding, years in looked.births]
                 latest_year = max(filter(None, (latest_year, looked.latest_year)), default=None)
@@ -112,8 +112,9 @@ class _Looked:
     latest_year: int | None
 
 
-def _look(connection: Connection, source: str, where: str, path: Path, settings: Settings) -> _Looked:
-    rows = sample.of(connection, path)
+def _look(connection: Connection, contract: Contract, where: str, path: Path, settings: Settings) -> _Looked:
+    source = contract.schema_name.removeprefix("raw_")
+    rows = sample.of(connection, contract, path)
     rows = rows.select(name for name, type_ in rows.schema.items() if type_ == pl.String)
     if not rows.width:
         return _Looked([], [], None)
@@ -171,7 +172,9 @@ def _value_counts(connection: Connection, rows: pl.DataFrame, settings: Settings
             select
                 place, count(*) as distinct_count, {patterns}, {by_name},
                 median(len(string_split_regex(value, '\\s+'))) as words,
-                max(try_cast(nullif(regexp_extract(value, {sql_text(day)}, 1), '') as integer)) as latest_year,
+                max(try_cast(nullif(regexp_extract(value, {sql_text(day)}, 1), '') as integer))
+                    filter (regexp_extract(value, {sql_text(day)}, 1) <= '{datetime.datetime.now(datetime.UTC).year}')
+                    as latest_year,
                 list(distinct try_cast(value as double)) filter (try_cast(value as double) > {limit_age}) as high_ages,
                 list(distinct try_cast(regexp_extract(value, '\\d{{4}}') as integer))
                     filter (regexp_matches(value, '\\d{{4}}')) as years
@@ -214,9 +217,11 @@ def _is_ungrouped(ages: Iterable[float], settings: Settings) -> bool:
 
 
 def _aged(finding: Finding, years: list[int], latest_year: int | None, study: Study) -> Finding | None:
-    """The finding of a column of births, where dates are real; shifted ones tell no age but the one at an event."""
-    this_year = datetime.datetime.now(datetime.UTC).year
-    if latest_year is None or latest_year > this_year:
+    """The finding of a column of births, where dates are real; shifted ones tell no age but the one at an event.
+
+    Ages are those in the latest year that the source's dates reach, dates to come left out: a valid-until is one.
+    """
+    if latest_year is None or study.sources[finding.source].dates == "shifted":
         return None
     ages = {latest_year - year for year in years if year <= latest_year}
     if not _is_ungrouped(ages, study.settings):
@@ -246,7 +251,13 @@ def _names_of(column: str) -> list[dict[str, str]]:
         for row in _names()
         if row["word"] == name or (row["is_whole_name"] != "true" and f" {row['word']} " in f" {name} ")
     ]
-    return list({row["kind"]: row for row in reversed(met)}.values())
+    # The address in ip_address is none of a house.
+    longest = [
+        row
+        for row in met
+        if not any(f" {row['word']} " in f" {other['word']} " for other in met if other["word"] != row["word"])
+    ]
+    return list({row["kind"]: row for row in reversed(longest)}.values())
 
 
 def _is_value(column: str) -> bool:

@@ -216,8 +216,8 @@ def _counted(checks: Sequence[CheckResult]) -> list[Row]:
 
 
 def _outcome(found: CheckResult) -> str:
-    if found.status == "passed":
-        return "passed"
+    if found.status in ("passed", "not_applicable"):
+        return found.status
     return "failed" if found.severity == "critical" else "warning"
 
 
@@ -231,7 +231,7 @@ def _not_passed(checks: Sequence[CheckResult], min_cell_count: int) -> list[Row]
             shown, share = f"<{min_cell_count}", None
         elif failing is not None and 1 <= found.rows - failing < min_cell_count:
             shown, share = None, None
-        if found.status != "passed":
+        if found.status not in ("passed", "not_applicable"):
             rows.append({"check": found, "outcome": _outcome(found), "failing_rows": shown, "failing_share": share})
     return rows
 

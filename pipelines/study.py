@@ -38,9 +38,11 @@ class Source(_Strict):
 
     Attributes:
         folder: Folder of the extract; relative paths start at the study file.
+        dates: Whether its dates are real or each patient's are shifted by one constant (pipelines.date_shift).
     """
 
     folder: Path
+    dates: Literal["real", "shifted", "unknown"] = "unknown"
 
 
 class Disclosure(_Strict):
@@ -150,7 +152,8 @@ class Study(_Strict):
         content = self.model_dump_json(exclude={"sources", "output", "truth", "memory_limit", "ndc_table"})
         if self.ndc_table:
             content += sha256(self.ndc_table.read_bytes()).hexdigest()
-        return sha256((content + ",".join(sorted(self.sources))).encode()).hexdigest()[:12]
+        dates = ",".join(f"{name} {source.dates}" for name, source in sorted(self.sources.items()))
+        return sha256((content + dates).encode()).hexdigest()[:12]
 
     @cached_property
     def parameters(self) -> dict[str, Any]:

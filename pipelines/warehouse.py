@@ -23,7 +23,7 @@ def opened(
     """Open a warehouse that can reach no other file than the named folders.
 
     Args:
-        readable: Folders with extracts, for ingest only; later steps open with none.
+        readable: Folders with extracts, or databases, for ingest only; later steps open with none.
         memory_limit: DuckDB's own limit; more spills into a folder beside the warehouse.
 
     Raises:
@@ -45,10 +45,14 @@ def opened(
 
 
 def lock_down(connection: Connection, spill: Path, readable: Sequence[Path], memory_limit: str) -> None:
-    """Take away every way to reach a file or the network but the named folders. The order matters."""
-    folders = ", ".join(_literal(folder) for folder in (spill, *readable))
+    """Take away every way to reach a file or the network but the named folders and databases. The order matters."""
+    databases = [path for path in readable if path.is_file()]
+    folders = ", ".join(_literal(folder) for folder in (spill, *readable) if folder not in databases)
+    # DuckDB looks for the log of a database beside it.
+    files = ", ".join(f"{_literal(path)}, {_literal(f'{path}.wal')}" for path in databases)
     connection.execute(f"set temp_directory = {_literal(spill)}")
     connection.execute(f"set allowed_directories = [{folders}]")
+    connection.execute(f"set allowed_paths = [{files}]")
     connection.execute("set enable_external_access = false")
     # Else a name in a query that no table has is looked up among the variables of the Python that runs it.
     connection.execute("set python_enable_replacements = false")

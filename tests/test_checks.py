@@ -71,7 +71,7 @@ def by_name(results: list[checks.CheckResult]) -> dict[str, checks.CheckResult]:
 
 
 def not_passed(results: list[checks.CheckResult]) -> dict[str, tuple[str, int | None]]:
-    return {result.check: (result.status, result.failing_rows) for result in results if result.status != "passed"}
+    return {result.check: (result.status, result.failing_rows) for result in results if result.is_open}
 
 
 def expect(type_: str, **arguments: object) -> dict[str, object]:
@@ -94,37 +94,39 @@ def test_a_sound_table_passes_every_check_that_its_contract_implies(connection, 
     assert {(result.check, result.rows, result.failing_rows) for result in results} == {
         ("columns_match", 3, None),
         ("key_unique", 3, 0),
-        ("days_supply_between", 3, 0),
-        ("record_kind_in_set", 3, 0),
+        ("days_supply_between", 2, 0),
+        ("record_kind_in_set", 2, 0),
         ("start_date_not_null", 3, 0),
         ("a_prescription_does_not_end_before_it_starts", 3, 0),
     }
 
 
 @pytest.mark.parametrize(
-    ("key", "row", "check", "failing_rows"),
+    ("key", "row", "check", "failing_rows", "rows"),
     [
-        (("prescription_id",), "a | 4 | 5 | order | 2020-01-04", "key_unique", 2),
-        (("record_kind", "source_row"), "d | 2 | 5 | order | 2020-01-04", "key_unique", 2),
-        (("prescription_id",), "d | 4 | 0 | order | 2020-01-04", "days_supply_between", 1),
-        (("prescription_id",), "d | 4 | 366 | order | 2020-01-04", "days_supply_between", 1),
-        (("prescription_id",), "d | 4 | 5 | refill | 2020-01-04", "record_kind_in_set", 1),
-        (("prescription_id",), "d | 4 | 5 | order | ", "start_date_not_null", 1),
+        (("prescription_id",), "a | 4 | 5 | order | 2020-01-04", "key_unique", 2, 4),
+        (("record_kind", "source_row"), "d | 2 | 5 | order | 2020-01-04", "key_unique", 2, 4),
+        (("record_kind", "source_row"), "d | 3 | 5 |  | 2020-01-04", "key_unique", 2, 4),
+        (("prescription_id",), "d | 4 | 0 | order | 2020-01-04", "days_supply_between", 1, 3),
+        (("prescription_id",), "d | 4 | 366 | order | 2020-01-04", "days_supply_between", 1, 3),
+        (("prescription_id",), "d | 4 | 5 | refill | 2020-01-04", "record_kind_in_set", 1, 3),
+        (("prescription_id",), "d | 4 | 5 | order | ", "start_date_not_null", 1, 4),
         (
             ("prescription_id",),
             "d | 4 | 5 | order | 2020-01-04 | 2020-01-03",
             "a_prescription_does_not_end_before_it_starts",
             1,
+            4,
         ),
     ],
 )
-def test_a_row_that_breaks_one_rule_fails_that_check_alone(connection, key, row, check, failing_rows):
+def test_a_row_that_breaks_one_rule_fails_that_check_alone(connection, key, row, check, failing_rows, rows):
     contract = prescription(key)
     draw(connection, contract, SOUND + row)
     results = checks.check(connection, contract)
     assert not_passed(results) == {check: ("failed", failing_rows)}
-    assert by_name(results)[check].rows == 4
-    assert by_name(results)[check].failing_share == failing_rows / 4
+    assert by_name(results)[check].rows == rows
+    assert by_name(results)[check].failing_share == failing_rows / rows
 
 
 def test_columns_in_another_order_do_not_match(connection):
@@ -137,22 +139,94 @@ def test_columns_in_another_order_do_not_match(connection):
     assert not_passed(checks.check(connection, contract)) == {"columns_match": ("failed", None)}
 
 
-def test_an_empty_table_passes_with_no_row_looked_at(connection):
+def test_of_an_empty_table_only_the_columns_can_be_judged(connection):
     contract = prescription()
     connection.execute(contract.ddl)
     results = checks.check(connection, contract)
-    assert not_passed(results) == {}
-    assert {(result.rows, result.failing_share) for result in results} == {(0, 0.0), (0, None)}
+    assert {(result.status, result.rows, result.failing_rows) for result in results} == {
+        ("passed", 0, None),
+        ("not_applicable", 0, 0),
+    }
+    assert [result.check for result in results if result.status == "passed"] == ["columns_match"]
+    assert not any(result.blocks or result.is_open for result in results)
+    assert {result.reason for result in results} == {None, "There was no row to judge."}
 
 
-def test_a_share_of_rows_may_fail_where_the_contract_says_mostly_and_is_counted(connection):
-    late = expect(
-        "expect_column_values_to_be_between", column="start_date", min_value=datetime.date(2020, 1, 2), mostly=0.6
+def test_a_check_on_the_values_of_a_column_without_any_is_not_applicable(connection):
+    highest = expect("expect_column_max_to_be_between", column="days_supply", max_value=9)
+    contract = prescription(expectations=[highest])
+    draw(connection, contract, SOUND.replace("| 1           |", "|             |").replace("| 365 ", "|     "))
+    found = by_name(checks.check(connection, contract))
+    statuses = {name: (result.status, result.rows) for name, result in found.items()}
+    assert statuses["days_supply_between"] == ("not_applicable", 0)
+    assert statuses["days_supply_max_between"] == ("not_applicable", 0)
+    assert statuses["start_date_not_null"] == ("passed", 3)
+
+
+# Limits
+
+
+def late(**limits: object) -> dict[str, object]:
+    """One of the three sound rows is late."""
+    return expect("expect_column_values_to_be_between", column="start_date", min_value="2020-01-02", **limits)
+
+
+@pytest.mark.parametrize(
+    ("limits", "status", "threshold"),
+    [
+        ({}, "failed", "0 rows"),
+        ({"max_failing_rows": 0}, "failed", "0 rows"),
+        ({"max_failing_rows": 1}, "passed", "1 rows"),
+        ({"max_failing_share": 0.33}, "failed", "33 %"),
+        ({"max_failing_share": 0.34}, "passed", "34 %"),
+        ({"max_failing_share": 0.34, "max_failing_rows": 0}, "failed", "34 % and 0 rows"),
+        ({"max_failing_share": 0.33, "max_failing_rows": 1}, "failed", "33 % and 1 rows"),
+        ({"max_failing_share": 0.34, "max_failing_rows": 1}, "passed", "34 % and 1 rows"),
+    ],
+)
+def test_rows_may_fail_up_to_every_limit_given_and_are_counted(connection, limits, status, threshold):
+    why = "Late rows."
+    contract = prescription(
+        expectations=[late(**limits), query("select 1 from {batch} where start_date < '2020-01-02'", why, **limits)]
     )
-    contract = prescription(expectations=[late])
     draw(connection, contract, SOUND)
-    result = by_name(checks.check(connection, contract))["start_date_between"]
-    assert (result.status, result.failing_rows, result.rows) == ("passed", 1, 3)
+    found = by_name(checks.check(connection, contract))
+    for result in (found["start_date_between"], found["late_rows"]):
+        assert (result.status, result.failing_rows, result.rows, result.threshold) == (status, 1, 3, threshold)
+
+
+def test_a_share_is_taken_as_it_is_written():
+    assert 0.29 * 100 < 29
+    assert result(rows=100, failing_rows=29).judged(max_failing_share=0.29).status == "passed"
+    assert result(rows=100, failing_rows=30).judged(max_failing_share=0.29).status == "failed"
+
+
+def test_other_limits_need_no_other_look_at_the_rows():
+    failed = result(rows=100, failing_rows=5)
+    passed = failed.judged(max_failing_rows=5)
+    assert (failed.status, passed.status, passed.judged().status) == ("failed", "passed", "failed")
+    assert passed.outcome == "passed, 5 of 100 rows (at most 5 rows allowed)"
+    error = result(status="error", failing_rows=None, reason="Why.")
+    assert error.judged(max_failing_share=1) == error
+    assert result(rows=0, failing_rows=0, status="not_applicable").judged(max_failing_rows=0).status == "not_applicable"
+    assert result(rows=0, failing_rows=1).judged().status == "failed"
+
+
+def test_a_stored_result_reads_back_the_same():
+    for found in (result(), result(status="error", failing_rows=None, reason="Why.", max_failing_share=0.1)):
+        assert checks.CheckResult.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_check_that_is_not_about_single_rows_has_no_limit(connection):
+    contract = prescription(expectations=[expect("expect_table_row_count_to_be_between", max_failing_rows=1)])
+    connection.execute(contract.ddl)
+    with pytest.raises(ContractError, match="row_count_between is not about single rows"):
+        checks.check(connection, contract)
+
+
+def test_mostly_is_refused_in_words_that_say_what_to_write():
+    with pytest.raises(ValueError, match="mostly is said as max_failing_share, which is 1 less mostly"):
+        prescription(expectations=[late(mostly=0.9)])
 
 
 def test_a_condition_makes_the_rows_it_selects_the_denominator(connection):
@@ -206,8 +280,15 @@ def test_failing_rows_are_those_counted_one_by_one(drawn):
         "start_date_not_null": sum(start is None for *_, start in drawn),
     }
     assert {name: found[name].failing_rows for name in expected} == expected
-    assert {name: found[name].status == "passed" for name in expected} == {
-        name: count == 0 for name, count in expected.items()
+    at_risk = {
+        "key_unique": sum(id_ is not None for id_ in ids),
+        "days_supply_between": sum(days is not None for _, days, *_ in drawn),
+        "record_kind_in_set": sum(kind is not None for _, _, kind, _ in drawn),
+        "start_date_not_null": len(drawn),
+    }
+    assert {name: found[name].rows for name in expected} == at_risk
+    assert {name: found[name].status for name in expected} == {
+        name: "failed" if count else "passed" if at_risk[name] else "not_applicable" for name, count in expected.items()
     }
 
 
@@ -244,6 +325,29 @@ def test_a_query_that_counts_other_rows_than_the_tables_has_no_share(connection)
     draw(connection, contract, SOUND)
     result = by_name(checks.check(connection, contract))["a_reason"]
     assert (result.failing_rows, result.rows, result.failing_share) == (6, 3, None)
+
+
+def test_a_query_about_other_rows_says_which_are_at_risk(connection):
+    orders = "select 1 from {batch} where record_kind = 'order'"
+    contract = prescription(
+        expectations=[
+            query(f"{orders} and days_supply > 90", "Long.", rows_at_risk_query=orders, max_failing_share=0.5),
+            query("select 1 from {batch} where false", "None.", rows_at_risk_query="from {batch} where false"),
+            query(orders, "Broken.", rows_at_risk_query="from {batch} where prescription_id::integer = 1"),
+            query(orders, "Writes.", rows_at_risk_query="select 1); drop table {batch}; select * from (select 1"),
+        ]
+    )
+    draw(connection, contract, SOUND)
+    found = by_name(checks.check(connection, contract))
+    assert (found["long"].status, found["long"].failing_rows, found["long"].rows) == ("failed", 1, 1)
+    assert (found["none"].status, found["none"].rows) == ("not_applicable", 0)
+    assert (found["broken"].status, found["writes"].status) == ("error", "error")
+    assert connection.execute("select count(*) from trajectory.prescription").fetchall() == [(3,)]
+
+
+def test_only_a_query_says_which_rows_are_at_risk():
+    with pytest.raises(ValueError, match="rows_at_risk_query belongs to an unexpected_rows_expectation"):
+        prescription(expectations=[late(rows_at_risk_query="from {batch}")])
 
 
 @pytest.mark.parametrize(
@@ -296,6 +400,11 @@ def test_checks_that_cannot_be_evaluated_are_errors_and_leave_the_others_their_v
         **{f"breaks_{number}": ("error", None) for number in range(5)},
         "fails": ("failed", 1),
     }
+    reasons = {name: found.reason for name, found in by_name(results).items() if found.status == "error"}
+    assert reasons["breaks_0"] == ("It could not be evaluated: a value does not have the type that it is compared as.")
+    assert reasons["strength_not_null"] == (
+        "It could not be evaluated: it names a column that is not there, or compares types that do not compare."
+    )
 
 
 def test_what_is_critical_and_did_not_pass_blocks(connection):
@@ -382,7 +491,7 @@ LEAKY = Contract.model_validate(
         "expectations": [
             expect("expect_column_values_to_be_between", column="day", min_value=datetime.date(2000, 1, 1)),
             expect("expect_column_values_to_be_between", column="text", min_value=0),
-            expect("expect_column_values_to_be_between", column="integer", max_value=9, mostly=0.0),
+            expect("expect_column_values_to_be_between", column="integer", max_value=9, max_failing_share=1.0),
             expect("expect_column_max_to_be_between", column="double", max_value=9),
             expect("expect_column_min_to_be_between", column="day", min_value=datetime.date(2000, 1, 1)),
             expect("expect_column_sum_to_be_between", column="integer", max_value=9),
@@ -595,8 +704,9 @@ def text_of(page: Path) -> str:
     ("fields", "said"),
     [
         ({"failing_rows": 678, "rows": 12345}, "failed, 678 of 12,345 rows"),
-        ({"failing_rows": 6208, "rows": 0, "expectation": "unexpected_rows_expectation"}, "failed, 6,208 rows"),
-        ({"failing_rows": 3, "rows": 10, "expectation": "unexpected_rows_expectation"}, "failed, 3 rows"),
+        ({"failing_rows": 6208, "rows": 0}, "failed, 6,208 rows"),
+        ({"failing_rows": 3, "rows": 10, "max_failing_share": 0.2}, "failed, 3 of 10 rows (at most 20 % allowed)"),
+        ({"failing_rows": 0, "rows": 0, "status": "not_applicable"}, "not applicable"),
         ({"failing_rows": None}, "failed"),
         ({"failing_rows": None, "status": "error"}, "error"),
     ],

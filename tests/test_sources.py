@@ -164,6 +164,17 @@ def test_no_message_holds_a_value_of_a_row(mapped):
 
 # Filling
 
+EMPTY_MAPPING = """-- Rows of a source.
+--
+-- Grain:  one row per delivered row
+-- Key:    id
+-- Units:  none
+-- Scope:  patient
+-- Source: drawn
+-- Rows:   raw_{source}.t, raw_{source}.chart
+select id from raw_{source}.t
+"""
+
 
 @pytest.fixture
 def given_mapped(connection, tmp_path, monkeypatch):
@@ -174,10 +185,11 @@ def given_mapped(connection, tmp_path, monkeypatch):
         _, source, name = table.replace(".", "_", 1).split("_", 2)
         file = tmp_path / "2_clean" / source / f"{name}.sql"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-        header = {column.strip() for column in drawing.strip().splitlines()[0].split("|")}
+        file.write_text(EMPTY_MAPPING.format(source=source))
+        header = {column.strip() for column in drawing.strip().split("\n")[0].split("|")}
         given = {"source_table": "t", "source_file": "f.csv"} | same
-        draw(connection, table, drawn(drawing, **{key: value for key, value in given.items() if key not in header}))
+        given = {key: value for key, value in given.items() if key not in header}
+        draw(connection, table, drawn(drawing, **given) if drawing else "")
 
     return draw_mapped
 
@@ -440,6 +452,7 @@ def two_sources(given_mapped, connection):
     )
     for contract in sources.filled_contracts():
         sources.fill(connection, contract, sorted(STUDY.sources))
+    draw(connection, "raw.delivery", "source | table_name | loaded_rows\n-\nnorth | chart | 4\nsouth | t | 0")
     return connection
 
 
@@ -468,6 +481,25 @@ def test_coverage_tells_no_events_from_not_delivered(two_sources):
     assert covered == [("north", True, 2, "2021-01-04", "2021-03-01"), ("south", False, 0, None, None)]
     [[tables]] = two_sources.sql("select count(*) from clean.source_coverage").fetchall()
     assert tables == 2 * 7
+
+
+@pytest.mark.parametrize(
+    ("delivered", "is_delivered"),
+    [
+        ("north | chart", True),  # a file without rows: no events
+        ("north | diary", False),  # only looked up in
+        ("south | chart", False),
+        ("", False),
+    ],
+)
+def test_a_table_is_delivered_where_files_of_a_driving_table_are(given_mapped, connection, delivered, is_delivered):
+    given_mapped("clean_north.pain_score", "")
+    for contract in sources.filled_contracts():
+        sources.fill(connection, contract, [])
+    draw(connection, "raw.delivery", f"source | table_name\n-\n{delivered}")
+    sources.build_source_coverage(connection, STUDY)
+    covered = "select source, table_name from clean.source_coverage where is_delivered"
+    assert connection.sql(covered).fetchall() == ([("north", "pain_score")] if is_delivered else [])
 
 
 def test_patients_are_covered_without_dates(two_sources):

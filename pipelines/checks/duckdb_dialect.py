@@ -32,11 +32,26 @@ def lend(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
             _lent.reset(token)
 
 
+def count_rows(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """How many rows a contract's query selects."""
+    query = query.rstrip("; \n")
+    counted = f"select count(*) from (\n{query}\n)"
+    _require_one_select(counted)
+    with connection.cursor() as cursor:
+        cursor.execute("begin transaction read only")
+        [[rows]] = cursor.execute(counted).fetchall()
+    return rows
+
+
+def _require_one_select(statement: str) -> None:
+    kinds = [found.type for found in duckdb.extract_statements(statement)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise duckdb.InvalidInputException("A check runs exactly one select.")
+
+
 class _Cursor(duckdb_engine.CursorWrapper):
     def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
-        kinds = [found.type for found in duckdb.extract_statements(statement)]
-        if kinds != [duckdb.StatementType.SELECT]:
-            raise duckdb.InvalidInputException("A check runs exactly one select.")
+        _require_one_select(statement)
         super().execute(statement, parameters, context)
 
 

@@ -70,7 +70,7 @@ def _as_validated(result: CheckResult) -> Any:
 
     share = result.failing_share
     return ExpectationValidationResult(
-        success=result.status == "passed",
+        success=not result.is_open,
         expectation_config=ExpectationConfiguration(type=result.expectation, kwargs=result.arguments),
         result={} if share is None else {"unexpected_percent": 100 * share},
         exception_info={

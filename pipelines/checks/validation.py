@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
 from threading import Lock
 from typing import Any, Literal
 
@@ -13,8 +15,16 @@ from pipelines.contracts import Contract, Expectation, Severity
 from pipelines.errors import ContractError
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
-# With these a check passes on failing rows, or looks at some rows only.
-_COUNT_EVEN_IF_PASSED = {"mostly", "row_condition"}
+UNIQUE = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
+# What DuckDB could not do, by the class of its error: the error's own text quotes rows.
+_FAULTS = {
+    "BinderException": "it names a column that is not there, or compares types that do not compare",
+    "CatalogException": "it names a table or function that is not there",
+    "ConversionException": "a value does not have the type that it is compared as",
+    "OutOfRangeException": "a value is too large for its type",
+    "ParserException": "it is not SQL",
+    "InvalidInputException": "it is not one select, or stopped itself",
+}
 _ONE_TABLE_AT_A_TIME = Lock()
 
 
@@ -25,9 +35,15 @@ class CheckResult(BaseModel):
         check: The check's name, unique within its table.
         expectation: Its Great Expectations type, and ``arguments`` as the contract gives them.
         column: Column or columns it is about, where it is about any.
-        status: ``error`` where it could not be evaluated, which is not passed either.
-        rows: Rows looked at.
-        failing_rows: Rows that broke it; None where it is not about single rows, or was not evaluated.
+        max_failing_share: Share of ``rows`` that may fail, and ``max_failing_rows`` their number. Any limit given
+            is kept; without one, no row may.
+        status: ``not_applicable`` where there was no row to judge; ``error`` where it could not be evaluated,
+            which is not passed either.
+        reason: Why it is not applicable or an error.
+        rows: Rows at risk: those it could fail on (with a value, where it is about values). All rows of the table
+            where it is not about single rows.
+        failing_rows: Rows that broke it, of a passed check too; None where it is not about single rows, or was not
+            evaluated.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,29 +55,77 @@ class CheckResult(BaseModel):
     column: str | None
     severity: Severity
     why: str
-    status: Literal["passed", "failed", "error"]
+    max_failing_share: float | None = None
+    max_failing_rows: int | None = None
+    status: Literal["passed", "failed", "not_applicable", "error"]
+    reason: str | None = None
     rows: int
     failing_rows: int | None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def failing_share(self) -> float | None:
-        """Failing rows per row looked at; None where a query counts other rows than the table's."""
+        """Failing rows per row at risk; None where a query counts other rows than those."""
         if self.failing_rows is None or self.failing_rows > self.rows:
             return None
         return self.failing_rows / self.rows if self.rows else 0.0
 
     @property
+    def threshold(self) -> str | None:
+        """How many rows may fail, in words; None where it is not about single rows."""
+        if self.failing_rows is None and self.status != "error":
+            return None
+        limits = [] if self.max_failing_share is None else [f"{100 * self.max_failing_share:.6g} %"]
+        limits += [] if self.max_failing_rows is None else [f"{self.max_failing_rows:,} rows"]
+        return " and ".join(limits) or "0 rows"
+
+    @property
     def outcome(self) -> str:
-        """Status with its counts: of how many is left out for a query, which may count other rows than the table's."""
-        if self.failing_rows is None:
-            return self.status
-        of = "" if self.expectation == UNEXPECTED_ROWS else f" of {self.rows:,}"
-        return f"{self.status}, {self.failing_rows:,}{of} rows"
+        """Status with its counts and what was allowed."""
+        status = self.status.replace("_", " ")
+        if self.failing_rows is None or self.status == "not_applicable":
+            return status
+        of = f" of {self.rows:,}" if self.failing_share is not None and self.rows else ""
+        has_limit = self.max_failing_share or self.max_failing_rows
+        allowed = f" (at most {self.threshold} allowed)" if has_limit else ""
+        return f"{status}, {self.failing_rows:,}{of} rows{allowed}"
+
+    @property
+    def is_open(self) -> bool:
+        """It did not hold, or nobody knows whether it does."""
+        return self.status in ("failed", "error")
 
     @property
     def blocks(self) -> bool:
-        return self.severity == "critical" and self.status != "passed"
+        return self.severity == "critical" and self.is_open
+
+    def judged(self, max_failing_share: float | None = None, max_failing_rows: int | None = None) -> "CheckResult":
+        """The same counts under other limits, without another look at the rows.
+
+        Args:
+            max_failing_share: Share of ``rows`` that may fail, 0 to 1.
+            max_failing_rows: Number of rows that may fail. With neither limit, none may.
+
+        Returns:
+            Unchanged where no rows were counted: no limit speaks of it.
+        """
+        if self.failing_rows is None:
+            return self
+        limits = {"max_failing_share": max_failing_share, "max_failing_rows": max_failing_rows}
+        verdict = _verdict(self.rows, self.failing_rows, max_failing_share, max_failing_rows)
+        return self.model_copy(update=limits | verdict)
+
+
+def _verdict(
+    rows: int, failing_rows: int, max_failing_share: float | None, max_failing_rows: int | None
+) -> dict[str, str | None]:
+    if not rows and not failing_rows:
+        return {"status": "not_applicable", "reason": "There was no row to judge."}
+    allowed = [] if max_failing_rows is None else [Fraction(max_failing_rows)]
+    if max_failing_share is not None:
+        allowed.append(Fraction(str(max_failing_share)) * rows)  # as it is written: 29 of 100 rows are 0.29
+    is_kept = failing_rows <= min(allowed, default=0)
+    return {"status": "passed" if is_kept else "failed", "reason": None}
 
 
 def check_names(contract: Contract) -> list[str]:
@@ -88,15 +152,15 @@ def check(connection: duckdb.DuckDBPyConnection, contract: Contract) -> list[Che
         ContractError: Great Expectations does not know an expectation, or not its arguments.
     """
     gx.great_expectations()
-    [[rows]] = connection.cursor().execute(f"select count(*) from {contract.table}").fetchall()
     expectations = contract.all_expectations
     names = check_names(contract)
-    as_known_to_gx = [
+    translated = [
         _translated(contract, name, expectation, index)
         for index, (name, expectation) in enumerate(zip(names, expectations, strict=True))
     ]
     with _ONE_TABLE_AT_A_TIME:
-        found = _validate(connection, contract.table, as_known_to_gx)
+        found = _validate(connection, contract.table, translated)
+    at_risk = _AtRisk(connection, contract)
     return [
         CheckResult(
             table=contract.table,
@@ -106,9 +170,11 @@ def check(connection: duckdb.DuckDBPyConnection, contract: Contract) -> list[Che
             column=", ".join(_columns(expectation)) or None,
             severity=expectation.severity,
             why=expectation.why,
-            **({"rows": rows} | counts),
+            max_failing_share=expectation.max_failing_share,
+            max_failing_rows=expectation.max_failing_rows,
+            **_judged(expectation, result, at_risk),
         )
-        for name, expectation, counts in zip(names, expectations, found, strict=True)
+        for name, expectation, result in zip(names, expectations, found, strict=True)
     ]
 
 
@@ -116,16 +182,43 @@ def _translated(contract: Contract, name: str, expectation: Expectation, index: 
     """An expectation of a contract as one of Great Expectations, which remembers its place."""
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
+    def known(type_: str, arguments: dict[str, Any]) -> Any:
+        return ExpectationConfiguration(type=type_, kwargs=arguments, meta={"index": index}).to_domain_obj()
+
     arguments = dict(expectation.model_extra or {})
     if expectation.type == UNEXPECTED_ROWS:
         arguments["unexpected_rows_query"] = _query(str(arguments.get("unexpected_rows_query")), contract.table)
     try:
-        return ExpectationConfiguration(type=expectation.type, kwargs=arguments, meta={"index": index}).to_domain_obj()
+        translated = known(expectation.type, arguments)
+        if expectation.type in UNIQUE and not arguments.keys() - {"column", "column_list"}:
+            repeated = _query(_repeated(expectation), contract.table)
+            translated = known(UNEXPECTED_ROWS, {"unexpected_rows_query": repeated})
     except Exception:
         raise ContractError(
             f"{contract.table}: check {name} is no {expectation.type} that Great Expectations knows. "
             "Correct its type or arguments in the contract."
         ) from None
+    has_limit = expectation.max_failing_share is not None or expectation.max_failing_rows is not None
+    if has_limit and expectation.type != UNEXPECTED_ROWS and not hasattr(translated, "map_metric"):
+        raise ContractError(
+            f"{contract.table}: check {name} is not about single rows, so no share or number of them may fail. "
+            "Take max_failing_share and max_failing_rows out of it."
+        )
+    return translated
+
+
+def _repeated(expectation: Expectation) -> str:
+    """The rows that share their values with another row.
+
+    Great Expectations would look every row up among the repeated values, which takes several times as long, and
+    take NULL in one column of several for no value at all: rows that differ in nothing would pass.
+    """
+    columns = [f'"{column}"' for column in _columns(expectation)]
+    has_value = f"where {columns[0]} is not null " if len(columns) == 1 else ""
+    return (
+        f"select unnest(range(copies)) from (select count(*) as copies from {{batch}} {has_value}"
+        f"group by {', '.join(columns)} having count(*) > 1)"
+    )
 
 
 def _query(query: str, table: str) -> str:
@@ -140,11 +233,33 @@ def _query(query: str, table: str) -> str:
     return f"/* {{batch}} */ select 1 as failing from (\n{escaped}\n)"
 
 
-def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: list[Any]) -> list[dict[str, Any]]:
-    """Status and counts of each expectation.
+@dataclass(frozen=True)
+class _Found:
+    """What is taken from a result of Great Expectations.
+
+    Results hold values of rows even where none are asked for: in exceptions, in an observed minimum, in lists of
+    unexpected values. So fields are picked, not removed.
+
+    Attributes:
+        is_met: Every row holds, or the table does; None where that could not be evaluated.
+        is_about_rows: Single rows meet or break it.
+        rows: Rows looked at, where only some were.
+        fault: Class of DuckDB's error.
+    """
+
+    is_met: bool | None
+    is_about_rows: bool
+    failing_rows: int | None = None
+    rows: int | None = None
+    fault: str | None = None
+
+
+def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: list[Any]) -> list[_Found]:
+    """What Great Expectations finds of each expectation.
 
     First all of them for pass or fail only, which takes a few aggregate queries. Then rows are counted where any
-    can have failed: to ask for counts everywhere would double the work of Great Expectations on every table.
+    failed, or a condition chooses the rows: to ask for counts everywhere would double the work of Great
+    Expectations on every table, and a check that is met has no failing row.
     """
     from pipelines.checks.duckdb_dialect import lend
 
@@ -161,36 +276,85 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
         to_count = [
             expectations[index]
             for index, result in found.items()
-            if not result.success or _COUNT_EVEN_IF_PASSED & result.expectation_config.kwargs.keys()
+            if not result.success or "row_condition" in result.expectation_config.kwargs
             if not _raised(result)
         ]
         counted = run(to_count, {"result_format": "BASIC", "partial_unexpected_count": 0}) if to_count else {}
-    return [_counts(expectation, found[index], counted.get(index)) for index, expectation in enumerate(expectations)]
+    return [_picked(expectation, counted.get(index) or found[index]) for index, expectation in enumerate(expectations)]
 
 
-def _counts(expectation: Any, found: Any, counted: Any) -> dict[str, Any]:
-    """Everything that is taken from a result: its status and two counts.
-
-    Results hold values of rows even where none are asked for: in exceptions, in an observed minimum, in lists of
-    unexpected values. So fields are picked, not removed.
-    """
-    if _raised(found) or (counted is not None and _raised(counted)):
-        return {"status": "error", "failing_rows": None}
-    status = "passed" if found.success else "failed"
+def _picked(expectation: Any, found: Any) -> _Found:
     is_query = found.expectation_config.type == UNEXPECTED_ROWS
-    if counted is None:
-        return {"status": status, "failing_rows": 0 if is_query or hasattr(expectation, "map_metric") else None}
-    failing_rows = counted.result.get("observed_value" if is_query else "unexpected_count")
-    counts = {"status": status, "failing_rows": failing_rows}
-    if "element_count" in counted.result:
-        counts["rows"] = counted.result["element_count"]
-    return counts
+    is_about_rows = is_query or hasattr(expectation, "map_metric")
+    if _raised(found):
+        classes = re.findall(r"duckdb\.(\w+)", str(found.exception_info))
+        return _Found(None, is_about_rows, fault=next((name for name in classes if name in _FAULTS), None))
+    if not found.result:
+        return _Found(found.success, is_about_rows, 0 if is_about_rows else None)
+    rows = found.result.get("element_count") if "row_condition" in found.expectation_config.kwargs else None
+    if rows is not None and not expectation.expectation_type.endswith("null"):
+        rows -= found.result.get("missing_count") or 0
+    failing_rows = found.result.get("observed_value" if is_query else "unexpected_count")
+    return _Found(found.success, is_about_rows, failing_rows if is_about_rows else None, rows)
 
 
 def _raised(result: Any) -> bool:
     """Whether evaluating raised: told directly, or per metric that could not be computed."""
     told = result.exception_info or {}
     return bool(told.get("raised_exception", bool(told)))
+
+
+class _AtRisk:
+    """How many rows of a table a check could fail on."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+        self._connection = connection
+        self._table = contract.table
+        described = connection.cursor().execute(f"describe {contract.table}").fetchall()
+        columns = [f'"{name}"' for name, *_ in described]
+        counts = ", ".join(f"count({column})" for column in columns)
+        [found] = connection.cursor().execute(f"select count(*), {counts} from {contract.table}").fetchall()
+        self.table_rows, *filled = found
+        self._filled = {name: count for (name, *_), count in zip(described, filled, strict=True)}
+
+    def has(self, columns: list[str]) -> bool:
+        return self._filled.keys() >= set(columns)
+
+    def rows(self, expectation: Expectation) -> int:
+        """All rows, those with a value where one column's values are judged, or those of the contract's own query.
+
+        Raises:
+            duckdb.Error: The query does not run.
+        """
+        if expectation.rows_at_risk_query:
+            from pipelines.checks.duckdb_dialect import count_rows
+
+            return count_rows(self._connection, expectation.rows_at_risk_query.replace("{batch}", self._table))
+        columns = _columns(expectation)
+        if len(columns) == 1 and not expectation.type.endswith("_null"):
+            return self._filled.get(columns[0], 0)
+        return self.table_rows
+
+
+def _judged(expectation: Expectation, found: _Found, at_risk: _AtRisk) -> dict[str, Any]:
+    """Status, reason and counts of one check."""
+    try:
+        rows = at_risk.rows(expectation) if found.rows is None else found.rows
+        fault = found.fault
+        is_met = found.is_met
+    except duckdb.Error as error:
+        is_met, fault, rows = None, type(error).__name__, at_risk.table_rows
+    if is_met is None:
+        if not at_risk.has(_columns(expectation)):
+            fault = "BinderException"
+        reason = f"It could not be evaluated: {_FAULTS.get(fault or '', 'the database or the check has a fault')}."
+        return {"status": "error", "reason": reason, "rows": rows, "failing_rows": None}
+    if found.failing_rows is not None:
+        limits = (expectation.max_failing_share, expectation.max_failing_rows)
+        return {"rows": rows, "failing_rows": found.failing_rows} | _verdict(rows, found.failing_rows, *limits)
+    if _columns(expectation) and not rows:
+        return {"status": "not_applicable", "reason": "There was no value to judge.", "rows": 0, "failing_rows": None}
+    return {"status": "passed" if is_met else "failed", "rows": at_risk.table_rows, "failing_rows": None}
 
 
 def _columns(expectation: Expectation) -> list[str]:

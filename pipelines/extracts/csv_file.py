@@ -7,7 +7,6 @@ field that holds the rows below it, and either loses what was delivered.
 import codecs
 import csv
 import gzip
-import io
 import re
 import zlib
 from collections import deque
@@ -21,7 +20,15 @@ import duckdb
 import numpy as np
 
 from pipelines.errors import ExtractError, LedgerError
-from pipelines.extracts.delivered import DeliveredFile, Delivery, check_columns, delivered_as, sql_name, sql_text
+from pipelines.extracts.delivered import (
+    DeliveredFile,
+    Delivery,
+    check_columns,
+    delivered_as,
+    open_bytes,
+    sql_name,
+    sql_text,
+)
 from pipelines.warehouse import count
 
 _WIDE_MARKS = {  # the little-endian mark of UTF-32 starts with that of UTF-16, so it comes first
@@ -33,6 +40,7 @@ _WIDE_MARKS = {  # the little-endian mark of UTF-32 starts with that of UTF-16, 
 
 BLOCK_BYTES = 1 << 20
 LINE_LIMIT_BYTES = 1 << 21  # DuckDB's own limit, raised where a record is longer
+LINE_MAX_BYTES = 1 << 28  # a longer one is no record, and would have to be held in memory
 RECORD_LIMIT_LINES = 100  # beyond this an open quote is a slip, not a field of several lines
 
 # A field as RFC 4180 writes it; and as it is understood too: blanks around its quotes, quotes in plain text.
@@ -47,8 +55,7 @@ _OPEN_RECORD = re.compile(rb'(?:%s,)*+ *+"(?:[^"]++|"")*+' % _FIELD)
 
 def read(file: DeliveredFile) -> Delivery:
     text = _scan(file)
-    delivered = _header(file, text.header)
-    check_columns(file, delivered)
+    delivered = check_columns(file, _header(file, text.header))
     # DuckDB refuses a record that lacks a field, or whose surplus field has text. So where there are just enough
     # separators for all records, each has its own. And where records are as many as lines, none holds another.
     if text.is_standard and text.separators == (len(delivered) - 1) * text.filled_lines:
@@ -128,9 +135,13 @@ def _scan(file: DeliveredFile) -> _Text:
     lines = blank_lines = size_bytes = separators = 0
     is_standard = True
     try:
-        with _open(file.path) as stream:
+        with open_bytes(file.path, file.where) as stream:
             # A block ends where a line ends, so that it can be judged by itself.
-            while block := stream.read(BLOCK_BYTES) + stream.readline():
+            while block := stream.read(BLOCK_BYTES) + stream.readline(LINE_MAX_BYTES):
+                if len(block) >= BLOCK_BYTES + LINE_MAX_BYTES:
+                    raise ExtractError(
+                        f"{file.where}: has a line of more than {LINE_MAX_BYTES >> 20} MiB. Deliver one record a line."
+                    )
                 _check_encoding(file, block, lines)
                 size_bytes += len(block)
                 lines += block.count(b"\n") + (not block.endswith(b"\n"))
@@ -147,10 +158,6 @@ def _scan(file: DeliveredFile) -> _Text:
     if not size_bytes:
         raise ExtractError(f"{file.where}: is empty. Deliver it again.")
     return _Text(header, lines, lines - blank_lines, size_bytes, separators, is_standard)
-
-
-def _open(path: Path) -> io.BufferedIOBase:
-    return gzip.open(path) if _is_gzip(path) else path.open("rb")
 
 
 def _is_gzip(path: Path) -> bool:
@@ -222,7 +229,7 @@ def _read_by_line(file: DeliveredFile, text: _Text, delivered: list[str]) -> Del
     spill = folder if Path(folder).is_dir() else None
     # Temporary files are readable by this user alone, and gone at the end.
     with NamedTemporaryFile(dir=spill) as records, NamedTemporaryFile(dir=spill) as rejects:
-        with _open(file.path) as stream:
+        with open_bytes(file.path, file.where) as stream:
             split = _split(stream, len(delivered), records, rejects)
         if (split.lines, split.size_bytes) != (text.lines, text.size_bytes):
             raise LedgerError(

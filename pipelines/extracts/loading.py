@@ -1,6 +1,5 @@
 """From delivered files to the typed rows of a raw table, and to quarantine."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -8,8 +7,18 @@ from pathlib import Path
 from pipelines import contracts, paths
 from pipelines.contracts import Contract
 from pipelines.errors import ContractError, ExtractError, LedgerError
-from pipelines.extracts import csv_file, parquet_file
-from pipelines.extracts.delivered import DeliveredFile, Delivery, delivered_as, find, sql_name, sql_text
+from pipelines.extracts import csv_file, database, history, parquet_file, stat_file
+from pipelines.extracts.delivered import (
+    STAT_SUFFIXES,
+    DeliveredFile,
+    Delivery,
+    delivered_as,
+    files_of,
+    find,
+    is_database,
+    sql_name,
+    sql_text,
+)
 from pipelines.warehouse import Connection, create, create_if_missing
 
 _WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
@@ -32,35 +41,48 @@ class Loaded:
     """What became of the delivered rows of one table.
 
     Attributes:
-        delivered_rows: Records after the headers; each is loaded or in quarantine.
-        files: The files, by their path below the extract's folder.
+        delivered_rows: Records after the headers; each is loaded, replaced or in quarantine.
+        files: The files, by their path below the extract's folder; of increments and upserts those of earlier runs,
+            too.
+        replaced_rows: Records whose key a later file of an upsert has, too.
     """
 
     delivered_rows: int
     loaded_rows: int
     quarantined_rows: int
     files: tuple[str, ...]
+    replaced_rows: int = 0
+
+
+def delivered_files(connection: Connection, contract: Contract, folder: Path) -> dict[str, Path]:
+    """The files of one raw table, or the table of a database in place of the folder, by what messages call them."""
+    return database.find(connection, contract, folder) if is_database(folder) else find(contract, folder)
 
 
 def load(connection: Connection, contract: Contract, source: str, folder: Path) -> Loaded:
-    """Load the delivered files of one raw table, replacing what was there.
+    """Load the delivered files of one raw table.
 
     A row that does not fit the contract goes to raw.quarantine under the first rule it breaks: ``type``,
     ``required``, ``range``, ``value``, ``duplicate_row``, ``duplicate_key`` (the first delivered row of a key
     stays). A line that is no record goes there as ``ragged_row``, ``unclosed_quote``, ``stray_quote`` or
     ``nul_byte``. raw.delivery gets one row per file. Either all of this happens or nothing.
 
+    A ``snapshot`` replaces what was there. An ``increment`` is added to what earlier runs loaded, whether or not
+    their files are still delivered: a content that was loaded once changes nothing. An ``upsert`` is, too, and of
+    the rows with one key that of the last file stays, in the order of the files' paths, whenever each was loaded.
+    Earlier runs are those in the same warehouse.
+
     Args:
         connection: Warehouse, allowed to read the folder and not in a transaction.
         contract: Contract of a raw table; its ``files`` are a glob below the folder.
         source: Source that delivered the extract.
-        folder: Folder of the extract.
+        folder: Folder of the extract, or a DuckDB database in its place.
 
     Raises:
-        ExtractError: A file is missing, or cannot be the extract. Whether too many rows are in quarantine is
-            for the caller to judge.
+        ExtractError: A file is missing, cannot be the extract, or is not what it was when an earlier run took it.
+            Whether too many rows are in quarantine is for the caller to judge.
         ContractError: The contract names no files, or a type that is not read from files.
-        LedgerError: The delivered rows are not the loaded and the quarantined ones.
+        LedgerError: The delivered rows are not the loaded, the replaced and the quarantined ones.
         ValueError: The connection does not keep the order of rows, so that they cannot be numbered.
     """
     [[is_order_kept]] = connection.execute("select current_setting('preserve_insertion_order')").fetchall()
@@ -72,16 +94,26 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
                 f"{contract.table}: column {column.name} is {column.type}, which is not read from files. "
                 f"Use one of {', '.join(PATTERNS)}."
             )
-    files = find(contract, folder)
     with connection.cursor() as work:  # its temporary tables and its transaction end with it
+        found = delivered_files(work, contract, folder)
+        files = [
+            DeliveredFile(work, contract, path, where, f"file_{number}")
+            for number, (where, path) in enumerate(found.items())
+        ]
+        earlier = history.taken(work, contract, source)
+        if not (files or earlier or contract.may_be_missing):
+            raise ExtractError(
+                f"{files_of(contract)}: no such {'table' if is_database(folder) else 'file'} in {folder}. "
+                "Deliver it, or correct the folder."
+            )
+        is_added = bool(earlier) and history.are_kept(earlier)
+        if contract.delivery != "snapshot":
+            files = history.new_files(files, earlier)
         work.execute(
             "create temp table rejected "
             "(source_file varchar, source_row bigint, rule varchar, column_name varchar, record varchar)"
         )
-        deliveries = [
-            _read(DeliveredFile(work, contract, path, where, f"file_{number}"))
-            for number, (where, path) in enumerate(files.items())
-        ]
+        deliveries = [_read(file) for file in files]
         columns = ", ".join(sql_name(name) for name in contract.column_names)
         texts = ", ".join(f"null::varchar as {sql_name(name)}" for name in contract.column_names)
         none = f"select null::varchar as source_file, null::bigint as source_row, {texts} where false"
@@ -93,8 +125,11 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
         work.execute(f"create temp view delivered as {' union all '.join(parts or [none])}")
         _reject_unfit(work, contract)
         if contract.key:
+            if is_added and contract.delivery == "increment":
+                _reject_known(work, contract)
             _reject_repeated(work, contract)
-        return _publish(work, contract, source, deliveries)
+        first = 1 + (max(file.sequence or 0 for file in earlier) if is_added else 0)
+        return _publish(work, contract, source, deliveries, first)
 
 
 def _read(file: DeliveredFile) -> Delivery:
@@ -107,6 +142,10 @@ def _read(file: DeliveredFile) -> Delivery:
         ) from None
     if is_empty:
         raise ExtractError(f"{file.where}: is empty. Deliver it again.")
+    if is_database(file.path):
+        return database.read(file)
+    if file.where.lower().endswith(STAT_SUFFIXES):
+        return stat_file.read(file)
     return parquet_file.read(file) if file.where.lower().endswith(".parquet") else csv_file.read(file)
 
 
@@ -146,12 +185,37 @@ def _row_rules(contract: Contract) -> list[tuple[str, str, str]]:
     return types + required + ranges + values
 
 
+def _reject_known(connection: Connection, contract: Contract) -> None:
+    """Of the rows that fit, reject those whose key an earlier run loaded."""
+    keys = ", ".join(f"key_{place}" for place in range(len(contract.key)))
+    new_keys = ", ".join(f"{_typed(contract, name)} as key_{place}" for place, name in enumerate(contract.key))
+    known_keys = ", ".join(f"{sql_name(name)} as key_{place}" for place, name in enumerate(contract.key))
+    new = ", ".join(f"{sql_name(name)}: {_typed(contract, name)}" for name in contract.column_names)
+    known = ", ".join(f"{sql_name(name)}: {sql_name(name)}" for name in contract.column_names)
+    connection.execute(
+        f"""insert into rejected
+        with fitting as (
+            select source_file, source_row, {{{new}}} as new_row, {_record(contract)} as record, {new_keys}
+            from delivered anti join rejected using (source_file, source_row)
+        ),
+        earlier as (select {{{known}}} as known_row, {known_keys} from {contract.table})
+        select
+            source_file,
+            source_row,
+            if(new_row is not distinct from known_row, 'duplicate_row', 'duplicate_key'),
+            if(new_row is not distinct from known_row, null, {sql_text(", ".join(contract.key))}),
+            record
+        from fitting inner join earlier using ({keys})"""
+    )
+
+
 def _reject_repeated(connection: Connection, contract: Contract) -> None:
-    """Of the rows that fit, reject all but the first of each key.
+    """Of the rows that fit, reject all but the first of each key; each file of an upsert by itself.
 
     Keys are compared as values (07 is 7), whole records as they were delivered.
     """
     keys = ", ".join(f"key_{place}" for place in range(len(contract.key)))
+    keys += ", source_file" if contract.delivery == "upsert" else ""
     key_values = ", ".join(f"{_typed(contract, name)} as key_{place}" for place, name in enumerate(contract.key))
     columns = ", ".join(sql_name(name) for name in contract.column_names)
     connection.execute(
@@ -178,29 +242,34 @@ def _reject_repeated(connection: Connection, contract: Contract) -> None:
     )
 
 
-def _publish(connection: Connection, contract: Contract, source: str, deliveries: list[Delivery]) -> Loaded:
-    """Fill the raw table, the quarantine and the list of deliveries, and prove that they add up."""
+def _publish(connection: Connection, contract: Contract, source: str, deliveries: list[Delivery], first: int) -> Loaded:
+    """Fill the raw table, the quarantine and the list of deliveries, and prove that they add up.
+
+    Args:
+        first: Sequence number of the first of these files; 1 if they replace what was there.
+    """
     mine = {"source": source, "table_name": contract.name}
     is_mine = "source = $source and table_name = $table_name"
     columns = ", ".join(f"{_typed(contract, name)} as {sql_name(name)}" for name in contract.types)
     connection.execute("begin")
     for name in ("quarantine", "delivery"):
-        create_if_missing(connection, _raw_contract(name))
-    create(connection, contract)
+        _create_or_evolve(connection, _raw_contract(name))
+    if first == 1:
+        create(connection, contract)
+        connection.execute(f"delete from raw.quarantine where step = 'ingest' and {is_mine}", mine)
+        connection.execute(f"delete from raw.delivery where {is_mine}", mine)
     connection.execute(
         f"insert into {contract.table} by name select {columns} "
         "from delivered anti join rejected using (source_file, source_row)"
     )
-    connection.execute(f"delete from raw.quarantine where step = 'ingest' and {is_mine}", mine)
     connection.execute(
         "insert into raw.quarantine by name "
         "select 'ingest' as step, $source as source, $table_name as table_name, rejected.* from rejected",
         mine,
     )
-    connection.execute(f"delete from raw.delivery where {is_mine}", mine)
-    for delivery in deliveries:
+    for sequence, delivery in enumerate(deliveries, first):
         connection.execute(
-            f"""insert into raw.delivery by name
+            """insert into raw.delivery by name
             select
                 $source as source,
                 $table_name as table_name,
@@ -208,30 +277,87 @@ def _publish(connection: Connection, contract: Contract, source: str, deliveries
                 $sha256 as sha256,
                 $size_bytes as size_bytes,
                 $delivered_rows as delivered_rows,
-                (select count(*) from {contract.table} where source_file = $source_file) as loaded_rows,
-                (
-                    select count(*) from raw.quarantine
-                    where step = 'ingest' and {is_mine} and source_file = $source_file
-                ) as quarantined_rows,
-                $undeclared_columns as undeclared_columns""",
-            mine | _described(delivery),
+                $undeclared_columns as undeclared_columns,
+                $sequence as sequence,
+                $contract_fingerprint as contract_fingerprint""",
+            mine | _described(delivery) | {"sequence": sequence},
         )
-    [[delivered, loaded, quarantined, is_proven]] = connection.execute(
+    _replace(connection, contract)
+    # Of earlier files, too: their rows are counted anew, so that none can be lost since.
+    connection.execute(
+        f"""update raw.delivery set
+            loaded_rows = counted.loaded_rows,
+            quarantined_rows = counted.quarantined_rows,
+            replaced_rows = coalesce(raw.delivery.replaced_rows, 0) + counted.replaced_rows
+        from (
+            select
+                source_file,
+                coalesce(loaded.row_count, 0) as loaded_rows,
+                coalesce(quarantined.row_count, 0) as quarantined_rows,
+                coalesce(replaced_now.row_count, 0) as replaced_rows
+            from (select source_file from raw.delivery where {is_mine}) as file
+            left join (select source_file, count(*) as row_count from {contract.table} group by all) as loaded
+                using (source_file)
+            left join (
+                select source_file, count(*) as row_count from raw.quarantine
+                where step = 'ingest' and {is_mine} group by all
+            ) as quarantined using (source_file)
+            left join (select source_file, count(*) as row_count from replaced group by all) as replaced_now
+                using (source_file)
+        ) as counted
+        where {is_mine} and raw.delivery.source_file = counted.source_file""",
+        mine,
+    )
+    [[delivered, loaded, quarantined, replaced, files, is_proven]] = connection.execute(
         f"""select
             coalesce(sum(delivered_rows), 0)::bigint,
             coalesce(sum(loaded_rows), 0)::bigint,
             coalesce(sum(quarantined_rows), 0)::bigint,
-            coalesce(bool_and(delivered_rows = loaded_rows + quarantined_rows), true)
+            coalesce(sum(replaced_rows), 0)::bigint,
+            coalesce(list(source_file order by source_file), []),
+            coalesce(bool_and(delivered_rows = loaded_rows + quarantined_rows + replaced_rows), true)
         from raw.delivery where {is_mine}""",
         mine,
     ).fetchall()
     if not is_proven:
         raise LedgerError(
-            f"{contract.table}: {delivered} rows were delivered, but {loaded} loaded and {quarantined} put "
-            "in quarantine. Report this."
+            f"{contract.table}: {delivered} rows were delivered, but {loaded} loaded, {replaced} replaced and "
+            f"{quarantined} put in quarantine. Report this."
         )
     connection.execute("commit")
-    return Loaded(delivered, loaded, quarantined, tuple(delivery.file.where for delivery in deliveries))
+    return Loaded(delivered, loaded, quarantined, tuple(files), replaced)
+
+
+def _replace(connection: Connection, contract: Contract) -> None:
+    """Of the rows of an upsert with one key, keep that of the last file; ``replaced`` tells the others."""
+    keys = ", ".join(map(sql_name, contract.key))
+    if contract.delivery != "upsert":
+        connection.execute("create temp table replaced (source_file varchar, source_row bigint)")
+        return
+    connection.execute(
+        f"""create temp table replaced as
+        with repeated_key as (select {keys} from {contract.table} group by all having count(*) > 1)
+        select source_file, source_row
+        from {contract.table} semi join repeated_key using ({keys})
+        qualify row_number() over (partition by {keys} order by source_file desc) > 1"""
+    )
+    connection.execute(
+        f"delete from {contract.table} as kept using replaced "
+        "where kept.source_file = replaced.source_file and kept.source_row = replaced.source_row"
+    )
+
+
+def _create_or_evolve(connection: Connection, contract: Contract) -> None:
+    """Make a table that outlives runs; one that an earlier version wrote keeps its rows and gets today's columns."""
+    create_if_missing(connection, contract)
+    found = {name: type_ for name, type_, *_ in connection.execute(f"describe {contract.table}").fetchall()}
+    if list(found.items()) == list(contract.types.items()):
+        return
+    shared = ", ".join(name for name in contract.types if name in found)
+    connection.execute(f"create temp table earlier as select {shared} from {contract.table}")
+    create(connection, contract)
+    connection.execute(f"insert into {contract.table} by name from earlier")
+    connection.execute("drop table earlier")
 
 
 @cache
@@ -242,14 +368,13 @@ def _raw_contract(name: str) -> Contract:
 def _described(delivery: Delivery) -> dict[str, object]:
     """A file's part of its row in raw.delivery."""
     declared = {delivered_as(column) for column in delivery.file.contract.columns}
-    with delivery.file.path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
     return {
         "source_file": delivery.file.where,
-        "sha256": digest.hexdigest(),
+        "sha256": delivery.file.sha256,
         "size_bytes": delivery.file.path.stat().st_size,
         "delivered_rows": delivery.rows,
         "undeclared_columns": [name for name in delivery.columns if name not in declared],
+        "contract_fingerprint": history.fingerprint(delivery.file.contract),
     }
 
 

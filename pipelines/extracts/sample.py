@@ -6,14 +6,18 @@ is damaged, or no table at all, gives what can be read of it: to refuse it is fo
 
 import gzip
 import io
+import json
 import zlib
+from itertools import islice
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
+from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
-from pipelines.extracts.delivered import sql_text
+from pipelines.extracts import database, stat_file
+from pipelines.extracts.delivered import STAT_SUFFIXES, is_database, sql_text
 from pipelines.warehouse import Connection
 
 WHOLE_BYTES = 16 << 20
@@ -21,17 +25,30 @@ BLOCK_BYTES = 1 << 20
 BLOCKS_PER_BLOCK_READ = 16
 LIMIT_BYTES = 4 << 30  # of text, packed or not
 WHOLE_ROWS = 200_000
+WHOLE_LINES = 50_000  # of JSON, each a record of many values
 
 
-def of(connection: Connection, path: Path) -> pl.DataFrame:
+def of(connection: Connection, contract: Contract, path: Path) -> pl.DataFrame:
     """Rows of a file as text, one column per delivered column, NULL where empty.
+
+    Of JSON lines a column is a path to values, such as ``name.family``, and its cells are in no rows.
 
     Args:
         connection: Allowed to read the file's folder.
+        contract: Contract of the table; it tells which table of a database is meant.
     """
-    if path.name.lower().endswith(".parquet"):
-        return _of_parquet(connection, path)
-    return _of_csv(path)
+    name = path.name.lower()
+    if is_database(path):
+        rows = database.sample(connection, contract, path, WHOLE_ROWS)
+    elif name.endswith(STAT_SUFFIXES):
+        rows = next(stat_file.chunks(path, path.name, stat_file.columns_of(path, path.name)))
+    elif name.endswith(".parquet"):
+        rows = _of_parquet(connection, path)
+    elif name.removesuffix(".gz").endswith((".ndjson", ".jsonl", ".json")):
+        rows = _of_json_lines(path)
+    else:
+        rows = _of_csv(path)
+    return rows
 
 
 def _of_parquet(connection: Connection, path: Path) -> pl.DataFrame:
@@ -64,6 +81,25 @@ def _of_csv(path: Path) -> pl.DataFrame:
             continue
         return rows.rename(str.strip)
     return pl.DataFrame()
+
+
+def _of_json_lines(path: Path) -> pl.DataFrame:
+    values: dict[str, set[str]] = {}
+    for line in islice(_text(path).splitlines(), WHOLE_LINES):
+        try:
+            todo = [("", json.loads(line))]
+        except (ValueError, RecursionError):
+            continue
+        while todo:
+            place, found = todo.pop()
+            if isinstance(found, dict):
+                todo += [(f"{place}.{key}" if place else key, value) for key, value in found.items()]
+            elif isinstance(found, list):
+                todo += [(place, value) for value in found]
+            elif found is not None:
+                values.setdefault(place, set()).add(str(found))
+    columns = [pl.Series(place, sorted(found), dtype=pl.String) for place, found in values.items()]
+    return pl.concat([column.to_frame() for column in columns], how="horizontal") if columns else pl.DataFrame()
 
 
 def _text(path: Path) -> bytes:

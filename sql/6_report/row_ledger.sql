@@ -33,6 +33,16 @@ ingest as (
         'ingest' as step,
         source,
         table_name,
+        'replaced' as outcome,
+        '' as reason,
+        sum(replaced_rows) as row_count
+    from raw.delivery
+    group by all
+    union all
+    select
+        'ingest' as step,
+        source,
+        table_name,
         'quarantined' as outcome,
         rule as reason,
         count(*) as row_count

@@ -1,0 +1,107 @@
+"""A DuckDB database in place of an extract's folder: one of its tables for each file that a contract names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+import duckdb
+import polars as pl
+
+from pipelines.contracts import Contract
+from pipelines.errors import ExtractError
+from pipelines.extracts.delivered import (
+    DeliveredFile,
+    Delivery,
+    check_columns,
+    files_of,
+    require_folder,
+    sql_name,
+    sql_text,
+    text_columns,
+)
+from pipelines.warehouse import Connection, count
+
+_ATTACHED = "delivered_database"
+
+
+def find(connection: Connection, contract: Contract, path: Path) -> dict[str, Path]:
+    """The table whose name is that of the contract's files without their ending, in any schema and spelling.
+
+    Raises:
+        ExtractError: The database cannot be opened, or several schemas have the table.
+    """
+    require_folder(path)
+    with _attached(connection, path):
+        return {_where(path, schema, table): path for schema, table in _tables(connection, contract, path)}
+
+
+def read(file: DeliveredFile) -> Delivery:
+    """Read the declared columns as text; a row's number is its place in the table."""
+    with _attached(file.connection, file.path):
+        [(schema, table)] = _tables(file.connection, file.contract, file.path)
+        rows = f"{_ATTACHED}.{sql_name(schema)}.{sql_name(table)}"
+        try:
+            delivered = [name for name, *_ in file.connection.execute(f"describe {rows}").fetchall()]
+            columns = check_columns(file, delivered)
+            selected = text_columns(file.contract, dict(zip(columns, delivered, strict=True)))
+            file.connection.execute(f"create temp table {file.table} as select {selected} from {rows} order by rowid")
+        except (duckdb.OutOfMemoryException, duckdb.PermissionException):
+            raise
+        except duckdb.Error:  # damage shows as any kind of error
+            raise _damaged(file.where) from None
+    return Delivery(file, columns, count(file.connection, file.table))
+
+
+def sample(connection: Connection, contract: Contract, path: Path, rows: int) -> pl.DataFrame:
+    """Every column as text, of some rows from all over the table."""
+    with _attached(connection, path):
+        [(schema, table)] = _tables(connection, contract, path)
+        table = f"{_ATTACHED}.{sql_name(schema)}.{sql_name(table)}"
+        share = 100 * rows / max(count(connection, table), 1)
+        sampled = "" if share >= 100 else f"using sample {share:.6f} percent (system, 1)"
+        return connection.sql(f"select columns(*)::varchar from {table} {sampled}").pl()
+
+
+@contextmanager
+def _attached(connection: Connection, path: Path) -> Iterator[None]:
+    if Path(f"{path}.wal").exists():
+        raise ExtractError(
+            f"{path}: has changes in a .wal file beside it. Open it in DuckDB, run checkpoint, close it."
+        )
+    try:
+        connection.execute(f"attach {sql_text(str(path))} as {_ATTACHED} (type duckdb, read_only)")
+    except (duckdb.OutOfMemoryException, duckdb.PermissionException):
+        raise
+    except (duckdb.IOException, duckdb.BinderException) as error:
+        if "lock" in str(error) or "already" in str(error):
+            raise ExtractError(f"{path}: another program has it open. Close it there and run again.") from None
+        raise _damaged(path) from None
+    except duckdb.Error:
+        raise _damaged(path) from None
+    try:
+        yield
+    finally:
+        connection.execute(f"detach {_ATTACHED}")
+
+
+def _damaged(where: object) -> ExtractError:
+    return ExtractError(f"{where}: is damaged, or no database of this version of DuckDB. Deliver it again.")
+
+
+def _tables(connection: Connection, contract: Contract, path: Path) -> list[tuple[str, str]]:
+    # A view is not delivered: what it shows may lie elsewhere.
+    listed = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = ? and not internal order by all",
+        [_ATTACHED],
+    ).fetchall()
+    name = PurePosixPath(files_of(contract)).name.lower().split(".")[0]
+    found = [(schema, table) for schema, table in listed if fnmatchcase(table.lower(), name)]
+    if len(found) > 1:
+        several = ", ".join(f"{schema}.{table}" for schema, table in found)
+        raise ExtractError(f"{path}: has {several}, but {contract.table} is one table. Keep one of them.")
+    return found
+
+
+def _where(path: Path, schema: str, table: str) -> str:
+    return f"{path.name}/{schema}.{table}"

@@ -1,0 +1,87 @@
+"""What earlier runs loaded of a table whose deliveries follow one another, and which files are new."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from pipelines.contracts import Contract
+from pipelines.errors import ExtractError
+from pipelines.extracts.delivered import DeliveredFile, stem
+from pipelines.warehouse import Connection
+
+# What changes the rows that a file comes to; descriptions and expectations do not.
+_LOADED_BY = {"name", "type", "required", "minimum", "maximum", "values", "delivered_as", "may_be_missing"}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A file that an earlier run loaded.
+
+    Attributes:
+        is_same_contract: It was loaded under the contract as it is now.
+    """
+
+    where: str
+    sha256: str
+    sequence: int | None
+    is_same_contract: bool
+
+
+def taken(connection: Connection, contract: Contract, source: str) -> list[Taken]:
+    """The files that the warehouse still holds, in the order they were taken; none of a snapshot."""
+    columns = dict(connection.execute(_COLUMNS, ["raw", "delivery"]).fetchall())
+    if contract.delivery == "snapshot" or not columns:
+        return []
+    are_here = dict(connection.execute(_COLUMNS, [contract.schema_name, contract.name]).fetchall()) == contract.types
+    tells = {"sequence", "contract_fingerprint"} <= set(columns)
+    now = fingerprint(contract) if are_here else ""
+    files = connection.execute(
+        f"""select source_file, sha256, {"sequence, contract_fingerprint" if tells else "null, null"}
+        from raw.delivery where source = ? and table_name = ? order by 3, 1""",
+        [source, contract.name],
+    ).fetchall()
+    return [Taken(where, digest, sequence, then == now) for where, digest, sequence, then in files]
+
+
+def new_files(files: list[DeliveredFile], earlier: list[Taken]) -> list[DeliveredFile]:
+    """The files that no earlier run has loaded, each content once, in the order of their paths.
+
+    All of them are new where the contract changed since, if those of earlier runs are among them.
+
+    Raises:
+        ExtractError: A file is not what it was when it was loaded, or is needed again and not there.
+    """
+    contents = {file.sha256: file for file in reversed(files)}
+    distinct = [file for file in files if contents[file.sha256] is file]
+    if not are_kept(earlier):
+        if gone := next((file for file in earlier if file.sha256 not in contents), None):
+            raise ExtractError(
+                f"{gone.where}: was loaded before its contract changed, and is not in the extract any more. "
+                "Deliver it again, with all earlier files."
+            )
+        return distinct
+    known = {file.sha256 for file in earlier}
+    names = {stem(file.where) for file in earlier}
+    fresh = [file for file in distinct if file.sha256 not in known]
+    if changed := next((file for file in fresh if stem(file.where) in names), None):
+        raise ExtractError(
+            f"{changed.where}: is not what it was when it was loaded, but {changed.contract.table} grows by new files. "
+            "Deliver what is new or corrected in a file of another name."
+        )
+    return fresh
+
+
+def are_kept(earlier: list[Taken]) -> bool:
+    """Whether the rows of earlier runs stay as they are."""
+    return all(file.is_same_contract for file in earlier)
+
+
+def fingerprint(contract: Contract) -> str:
+    """Hash of everything in a contract that can change what a file comes to."""
+    columns = [column.model_dump_json(include=_LOADED_BY) for column in contract.columns]
+    return sha256("\n".join([*contract.key, "", *columns]).encode()).hexdigest()[:12]
+
+
+_COLUMNS = """
+select column_name, data_type from duckdb_columns()
+where database_name = current_database() and schema_name = ? and table_name = ?
+order by column_index"""
