@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 import typer.exceptions
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -119,7 +120,7 @@ def simulate(
 @app.command()
 def check(study: StudyFile) -> None:
     """Validate a study's extracts without deriving anything."""
-    from pipelines import checks, drift, tables, warehouse
+    from pipelines import checks, drift, identifiers, tables, warehouse
 
     loaded = studies.load(study)
     _require_inputs(loaded)
@@ -127,19 +128,24 @@ def check(study: StudyFile) -> None:
     wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
     folders = [source.folder for source in loaded.sources.values()]
     found = []
-    with (
-        tempfile.TemporaryDirectory(prefix="oih-check-") as folder,
-        _progress("Checking extracts") as advance,
-        warehouse.opened(Path(folder) / "check.duckdb", folders, loaded.memory_limit) as connection,
-    ):
-        for table in wanted:
-            advance(table.name, len(wanted))
-            table.build(connection, loaded)
-            found += checks.check(connection, table.contract) if table.contract else []
-        quarantined = connection.sql(
-            "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
-            "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
-        ).fetchall()
+    with tempfile.TemporaryDirectory(prefix="oih-check-") as folder, _progress("Checking extracts") as advance:
+        file = Path(folder) / "check.duckdb"
+        with warehouse.opened(file, folders, loaded.memory_limit) as connection:
+            looks_identifying = identifiers.screen(connection, loaded)
+        _print_identifiers(looks_identifying)
+        identifiers.refuse(looks_identifying)
+        # Mappings and contract queries run, as in a run, where no folder can be read any more.
+        for readable in (folders, []):
+            with warehouse.opened(file, readable, loaded.memory_limit) as connection:
+                for table in [table for table in wanted if table.is_ingest == bool(readable)]:
+                    advance(table.name, len(wanted))
+                    table.build(connection, loaded)
+                    found += checks.check(connection, table.contract) if table.contract else []
+        with warehouse.opened(file, [], loaded.memory_limit) as connection:
+            quarantined = connection.sql(
+                "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
+                "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
+            ).fetchall()
     _print_checked(found, quarantined)
     blocking = [result for result in found if result.blocks]
     if blocking:
@@ -491,6 +497,17 @@ def _print_drift(loaded: studies.Study) -> list["Drift"]:
     return drifts
 
 
+def _print_identifiers(found: list) -> None:
+    if not found:
+        return
+    shown = RichTable("File", "Column", "Looks like", "Told by", "Distinct values that do", "Accepted because")
+    for one in found:
+        counted = f"{one.value_count:,} of {one.distinct_count:,} ({one.share:.0%})"
+        cells = (one.file, one.column, one.kind, one.by, counted, one.reason or "not accepted")
+        shown.add_row(*(escape(cell) for cell in cells))
+    console.print(shown)
+
+
 def _print_checked(found: list, quarantined: list[tuple]) -> None:
     by_table: dict[str, Counter[str]] = {}
     for result in found:
@@ -554,7 +571,9 @@ def main() -> None:
 
 
 def _complain(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    # Names of delivered files and columns stand in messages: on a terminal they must not act, nor pass for a line.
+    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in message)
+    print(f"error: {plain}", file=sys.stderr)
     return 1
 
 

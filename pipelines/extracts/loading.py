@@ -59,6 +59,11 @@ class Loaded:
     replaced_rows: int = 0
 
 
+def delivered_files(connection: Connection, contract: Contract, folder: Path) -> dict[str, Path]:
+    """The files of one raw table, or the table of a database in place of the folder, by what messages call them."""
+    return database.find(connection, contract, folder) if is_database(folder) else find(contract, folder)
+
+
 def load(
     connection: Connection, contract: Contract, source: str, folder: Path, corrected: Path | None = None
 ) -> Loaded:
@@ -99,7 +104,7 @@ def load(
                 f"Use one of {', '.join(PATTERNS)}."
             )
     with connection.cursor() as work:  # its temporary tables and its transaction end with it
-        found = database.find(work, contract, folder) if is_database(folder) else find(contract, folder)
+        found = delivered_files(work, contract, folder)
         files = [
             DeliveredFile(work, contract, path, where, f"file_{number}")
             for number, (where, path) in enumerate(found.items())
