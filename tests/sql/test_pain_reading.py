@@ -179,6 +179,7 @@ def test_words_that_say_why_there_is_no_score_are_read_in_any_source_and_spellin
         refused       | north  | FLACC      | Refused
         sedated       | north  | NRS        | sedated
         non_verbal    | north  | NRS        | non-verbal
+        declined      | fhir   | NRS        | asked-declined
         """,
         """
         pain_score_id | pain_nrs | reading_kind | unknown_reason
@@ -190,6 +191,7 @@ def test_words_that_say_why_there_is_no_score_are_read_in_any_source_and_spellin
         refused       |          | word         | refused
         sedated       |          | word         | sedated
         non_verbal    |          | word         | non_verbal
+        declined      |          | word         | refused
         """,
     )
 
