@@ -24,6 +24,7 @@ from pipelines import contracts, disclosure, paths, settings, sql_files
 from pipelines.checks import CheckResult
 from pipelines.contracts import Contract, Sum
 from pipelines.disclosure import Published
+from pipelines.sql_files import SqlFile
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
@@ -177,16 +178,26 @@ def _order(contract: Contract) -> str:
 def _fillings(study: Study) -> Iterator[Sum]:
     """Which delivered tables fill which clean table, so that the ledger's steps are known to add up across."""
     for source in study.sources:
-        for mapping in sql_files.mappings(source):
-            tables = ", ".join(f"'{table.split('.')[1]}'" for table in mapping.driving_tables)
+        mappings = sql_files.mappings(source)
+        for mapping in mappings:
             filled = mapping.table.split(".")[1]
-            step = "adjuvant" if filled == "adjuvant" else "clean"
+            looks = " or ".join(
+                f"(step = '{step}' and table_name = '{table}')" for step, table in _looks(mapping, mappings)
+            )
             yield Sum(
                 total=f"clean rows of {source} {filled}",
                 parts=["row_count"],
                 over=[],
-                where=f"source = '{source}' and step = '{step}' and outcome = 'clean' and table_name in ({tables})",
+                where=f"source = '{source}' and outcome = 'clean' and ({looks})",
             )
+
+
+def _looks(mapping: SqlFile, mappings: Iterable[SqlFile]) -> Iterator[tuple[str, str]]:
+    """The ledger's step for each delivered table of a mapping: clean, or the mapping's own where another is that."""
+    filled = mapping.table.split(".")[1]
+    for table in mapping.driving_tables:
+        main = max(other.table.split(".")[1] for other in mappings if table in other.driving_tables)
+        yield "clean" if filled == main else filled, table.split(".")[1]
 
 
 def _rows(table: Published, min_cell_count: int) -> list[Row]:

@@ -112,6 +112,9 @@ class Settings(BaseModel):
     max_unknown_share: float = _setting(
         0.1, "share", DESIGN, "Share of the days of B1 and of R on which a dose may be unknown", ge=0, le=1
     )
+    max_range_width_nrs: float = _setting(
+        2.0, "NRS point", DESIGN, "Widest range, such as 4-6, that is read as its midpoint", ge=0, le=5
+    )
     surgery_before_days: int = _setting(7, "day", DESIGN, "Scores this long before a procedure are masked")
     surgery_after_days: int = _setting(90, "day", DESIGN, "Scores this long after a procedure are masked")
     min_scored_weeks: int = _setting(2, "week", DESIGN, "Scored weeks a window needs (grade C)", ge=1)
