@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 import typer.exceptions
@@ -26,6 +26,9 @@ import pipelines
 from pipelines import study as studies
 from pipelines.errors import CheckError, PipelineError
 from pipelines.overlap import Overlap
+
+if TYPE_CHECKING:
+    from pipelines.drift import Drift
 
 app = typer.Typer(
     name="oih",
@@ -50,6 +53,8 @@ app.add_typer(mme, name="mme")
 
 source = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(source, name="source", help="Add a source: draft its contracts and mappings, and see what is missing.")
+contract = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Data contracts.")
+app.add_typer(contract, name="contract")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
 BUG = 70  # what sysexits.h calls an internal software error
@@ -73,6 +78,7 @@ def run(study: StudyFile) -> None:
     """Run a study and publish its report."""
     loaded = studies.load(study)
     _require_inputs(loaded)
+    _print_drift(loaded)
     with _progress(f"Running {loaded.name}") as advance:
         from pipelines import run as runs
         from pipelines import tables
@@ -105,10 +111,11 @@ def simulate(
 @app.command()
 def check(study: StudyFile) -> None:
     """Validate a study's extracts without deriving anything."""
-    from pipelines import checks, tables, warehouse
+    from pipelines import checks, drift, tables, warehouse
 
     loaded = studies.load(study)
     _require_inputs(loaded)
+    drift.refuse(_print_drift(loaded))
     wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
     folders = [source.folder for source in loaded.sources.values()]
     found = []
@@ -143,6 +150,21 @@ def ui(
     from pipelines.defs import launch
 
     raise typer.Exit(launch.open_ui(study, studies.load(study), port))
+
+
+@contract.command()
+def export(
+    out: Annotated[Path, typer.Option(help="File to write; with --all the folder of all files.")],
+    table: Annotated[str | None, typer.Argument(metavar="TABLE", help="Table, e.g. clean.patient.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="The contracts of all tables, a file for each.")] = False,
+) -> None:
+    """Write contracts in the Open Data Contract Standard 3.1."""
+    from pipelines import odcs
+
+    if every == bool(table):
+        raise PipelineError("oih contract export: needs either a table or --all. Name one of them.")
+    written = odcs.write(table, out)
+    console.print(f"{len(written)} contracts: {out}" if every else f"Contract: {out}", soft_wrap=True)
 
 
 @mme.command()
@@ -335,6 +357,17 @@ def _require_inputs(loaded: studies.Study) -> None:
     for source in loaded.sources.values():
         extracts.require_folder(source.folder)
     studies.require_truth(loaded)
+
+
+def _print_drift(loaded: studies.Study) -> list["Drift"]:
+    """Say first where the delivered columns are not those of the contracts."""
+    from pipelines import drift
+
+    drifts = drift.found(loaded)
+    for found in drifts:
+        severity = "critical" if found.is_critical else "warning"
+        console.print(f"{severity}: {found}.", soft_wrap=True, markup=False, highlight=False)
+    return drifts
 
 
 def _print_checked(found: list, quarantined: list[tuple]) -> None:

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import checks, reporting, tables, warehouse
+from pipelines import checks, drift, reporting, tables, warehouse
 from pipelines import study as studies
 from pipelines.checks import CheckResult
+from pipelines.drift import Drift
 from pipelines.errors import CheckError, PipelineError
 from pipelines.study import Study
 from pipelines.tables import Table
@@ -50,6 +51,7 @@ class Run:
         study: The study that runs.
         run_id: Names the run's folder.
         results: What was checked, in the order of flow.
+        drifts: Where the delivered columns are not those of the contracts.
         built: Tables built and checked in this run.
         failures: What stopped it, without a value of a row.
         is_published: It is the current one.
@@ -59,6 +61,7 @@ class Run:
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     results: list[CheckResult] = field(default_factory=list)
+    drifts: list[Drift] = field(default_factory=list)
     built: set[str] = field(default_factory=set)
     failures: list[str] = field(default_factory=list)
     is_published: bool = False
@@ -93,6 +96,7 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.workspace.connected() as connection:
                 warehouse.keep_only(connection, [table.name for table in tables.of(self.study)])
+            self.drifts = drift.found(self.study)
             self._held = held.pop_all()
         return self
 
@@ -110,6 +114,7 @@ class Run:
         """
         on_step.get()(table.name)
         with self._failure_noted(table.name):
+            drift.refuse(self.drifts)
             return self._build(table)
 
     def _build(self, table: Table) -> Built:

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import duckdb
+import polars as pl
 
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
@@ -50,6 +51,25 @@ def read(file: DeliveredFile) -> Delivery:
         except duckdb.Error:  # damage shows as any kind of error
             raise _damaged(file.where) from None
     return Delivery(file, columns, count(file.connection, file.table))
+
+
+def head(
+    connection: Connection, contract: Contract, path: Path, limit_rows: int = 1000
+) -> list[tuple[str, pl.DataFrame]]:
+    """The first rows of the table, as they are typed in the database.
+
+    Raises:
+        ExtractError: The database cannot be opened, or several schemas have the table.
+    """
+    require_folder(path)
+    with _attached(connection, path):
+        return [
+            (
+                _where(path, schema, table),
+                connection.sql(f"from {_ATTACHED}.{sql_name(schema)}.{sql_name(table)} limit {limit_rows}").pl(),
+            )
+            for schema, table in _tables(connection, contract, path)
+        ]
 
 
 @contextmanager
