@@ -113,9 +113,27 @@ KINDS = """
     antagonist       | 2               | 32869                | 2021-05-01               | 60       |
     unnamed          | 0               | 32869                | 2021-05-01               | 60       |
 """
-NUMBERED = {name: str(number) for number, name in enumerate(
-    "claim dispensed ordered ehr untyped given given_unit given_zero listed told trap antagonist unnamed".split(), 1
-)}
+NUMBERED = {
+    name: str(number)
+    for number, name in enumerate(
+        [
+            "claim",
+            "dispensed",
+            "ordered",
+            "ehr",
+            "untyped",
+            "given",
+            "given_unit",
+            "given_zero",
+            "listed",
+            "told",
+            "trap",
+            "antagonist",
+            "unnamed",
+        ],
+        1,
+    )
+}
 
 
 def numbered(drawing: str) -> str:
