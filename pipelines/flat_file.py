@@ -17,6 +17,10 @@ from pipelines.extracts.delivered import STAT_SUFFIXES, open_bytes
 SUFFIXES = (".csv", ".csv.gz", ".parquet", *STAT_SUFFIXES)
 WRITTEN_SUFFIXES = (".csv", ".parquet")
 
+# A spreadsheet runs what starts so, and some skip white space and read wide letters first.
+FORMULA = r"^[\s\x00]*[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
 csv.field_size_limit(2**31 - 1)  # a text may be long
 
 
@@ -90,6 +94,8 @@ def require_writable(out: Path, *others: Path) -> None:
 def write(rows: pl.DataFrame, path: Path) -> None:
     """Write a file, CSV or Parquet by its suffix; it is there whole or not at all.
 
+    A text that a spreadsheet would run as a formula gets an apostrophe before it in a CSV; numbers are left alone.
+
     Raises:
         WorkspaceError: The file cannot be written.
         ExtractError: The suffix is neither.
@@ -97,12 +103,30 @@ def write(rows: pl.DataFrame, path: Path) -> None:
     _refuse_unknown_suffix(path, WRITTEN_SUFFIXES)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        rows.write_parquet(unfinished) if path.suffix == ".parquet" else rows.write_csv(unfinished)
+        rows.write_parquet(unfinished) if path.suffix == ".parquet" else without_formulas(rows).write_csv(unfinished)
         unfinished.replace(path)
     except (OSError, pl.exceptions.PolarsError):
         with suppress(OSError):
             unfinished.unlink()
         raise _unwritable(path) from None
+
+
+def without_formulas(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows for a CSV: texts and column names that a spreadsheet would run start with an apostrophe.
+
+    Source: OWASP, CSV Injection. A text that is a number, such as -5, is none.
+    """
+
+    def plain(text: pl.Expr) -> pl.Expr:
+        is_formula = text.str.contains(FORMULA) & ~text.str.contains(NUMBER)
+        return pl.when(is_formula).then(pl.lit("'") + text).otherwise(text)
+
+    texts = [name for name, type_ in rows.schema.items() if type_ in (pl.String, pl.Categorical, pl.Enum)]
+    header = pl.DataFrame({"name": rows.columns}, schema={"name": pl.String})
+    plain_header = header.select(plain(pl.col("name")).alias("plain"))["plain"]
+    return rows.with_columns(plain(pl.col(name).cast(pl.String)).alias(name) for name in texts).rename(
+        dict(zip(rows.columns, plain_header, strict=True))
+    )
 
 
 def _unwritable(path: Path) -> WorkspaceError:

@@ -113,7 +113,7 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
             withheld=WITHHELD,
             references=References(),
             style=Markup((paths.REPORTS / "style.css").read_text()),
-            charts={name: _svg(chart) for name, chart in _charts(published, min_cell_count).items()},
+            charts={name: svg(chart) for name, chart in _charts(published, min_cell_count).items()},
             tables={name: _rows(table, min_cell_count) for name, table in published.items()},
             totals=_totals(published["cohort_characteristic"].frame),
             checks=_counted(checks),
@@ -266,7 +266,7 @@ def _charts(published: Mapping[str, Published], min_cell_count: int) -> dict[str
     if "dose_specification" in published:
         cells = _heat_map(published["dose_specification"].frame)
         if cells:
-            undated = _label("zedler_sum", "definition")
+            undated = label("zedler_sum", "definition")
             top = max((cell["share"] for cell in cells if cell["definition"] != undated), default=0) or 1
             panels = json.dumps(list(dict.fromkeys(cell["overlap"] for cell in cells)))
             charts["dose_specification"] = _chart("dose_specification", cells, top=top, panels=panels)
@@ -287,8 +287,8 @@ def _heat_map(specification: pl.DataFrame) -> list[Row]:
     return [
         {
             "factor_set": row["factor_set"],
-            "definition": _label(row["definition"], "definition"),
-            "overlap": _label(row["overlap"], "overlap"),
+            "definition": label(row["definition"], "definition"),
+            "overlap": label(row["overlap"], "overlap"),
             "share": row["above_count"] / row["patient_count"],
             "percent": f"{row['above_count'] / row['patient_count']:.0%}".removesuffix("%"),
             "is_of_study": row["is_of_study"],
@@ -309,7 +309,7 @@ def _as_bar(row: Row) -> Row:
     patients = row["patient_count"]
     is_shown = isinstance(patients, int)
     return {
-        "name": _label(row["tier"], "tier"),
+        "name": label(row["tier"], "tier"),
         "patient_count": patients if is_shown else 0,
         "shown": _count(patients),
     }
@@ -321,7 +321,7 @@ def _chart(table: str, rows: list[Row], **values: Any) -> Row:
     return yaml.safe_load(definition) | {"data": {"values": rows}}
 
 
-def _svg(chart: Row) -> Markup:
+def svg(chart: Row) -> Markup:
     """A chart as SVG inside the page: text stays text, and the width gives way on a narrow screen."""
     import vl_convert
 
@@ -344,7 +344,7 @@ def _environment() -> jinja2.Environment:
         "share": _share,
         "percent": _percent,
         "number": _number,
-        "label": _label,
+        "label": label,
         "ordered": _ordered,
         "in_bands": _in_bands,
         "of_study": _of_study,
@@ -357,7 +357,7 @@ def _words() -> dict[str, dict[str, str]]:
     return yaml.safe_load((paths.REPORTS / "words.yaml").read_text())
 
 
-def _label(name: str, kind: str = "") -> str:
+def label(name: str, kind: str = "") -> str:
     """How the page says what a table holds."""
     return _words().get(kind, {}).get(name) or name.replace("_", " ")
 

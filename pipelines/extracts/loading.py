@@ -10,7 +10,7 @@ import polars as pl
 from pipelines import contracts, paths
 from pipelines.contracts import Column, Contract
 from pipelines.errors import ContractError, ExtractError, LedgerError
-from pipelines.extracts import csv_file, database, history, ndjson_file, parquet_file, stat_file
+from pipelines.extracts import corrections, csv_file, database, history, ndjson_file, parquet_file, stat_file
 from pipelines.extracts.delivered import (
     NDJSON_SUFFIXES,
     STAT_SUFFIXES,
@@ -59,7 +59,14 @@ class Loaded:
     replaced_rows: int = 0
 
 
-def load(connection: Connection, contract: Contract, source: str, folder: Path) -> Loaded:
+def delivered_files(connection: Connection, contract: Contract, folder: Path) -> dict[str, Path]:
+    """The files of one raw table, or the table of a database in place of the folder, by what messages call them."""
+    return database.find(connection, contract, folder) if is_database(folder) else find(contract, folder)
+
+
+def load(
+    connection: Connection, contract: Contract, source: str, folder: Path, corrected: Path | None = None
+) -> Loaded:
     """Load the delivered files of one raw table.
 
     A row that does not fit the contract goes to raw.quarantine under the first rule it breaks: ``type``,
@@ -78,6 +85,7 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
         contract: Contract of a raw table; its ``files`` are a glob below the folder.
         source: Source that delivered the extract.
         folder: Folder of the extract, or a DuckDB database in its place.
+        corrected: Rows that take the place of delivered ones (Parquet, pipelines.extracts.corrections).
 
     Raises:
         ExtractError: A file is missing, cannot be the extract, or is not what it was when an earlier run took it.
@@ -96,7 +104,7 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
                 f"Use one of {', '.join(PATTERNS)}."
             )
     with connection.cursor() as work:  # its temporary tables and its transaction end with it
-        found = database.find(work, contract, folder) if is_database(folder) else find(contract, folder)
+        found = delivered_files(work, contract, folder)
         files = [
             DeliveredFile(work, contract, path, where, f"file_{number}")
             for number, (where, path) in enumerate(found.items())
@@ -123,7 +131,12 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
             f"{columns} from {delivery.file.table}"
             for delivery in deliveries
         ]
-        work.execute(f"create temp view delivered as {' union all '.join(parts or [none])}")
+        corrections.take(work, contract, corrected, [*files, *(earlier if is_added else [])])
+        if is_added:
+            corrections.keep_current(work, contract, source, deliveries)
+        work.execute(f"create temp view as_delivered as {' union all '.join(parts or [none])}")
+        work.execute(f"create temp view delivered as {corrections.put_in_place(contract, 'as_delivered')}")
+        work.execute(f"delete from rejected using corrected where {corrections.IS_SAME_ROW.format('rejected')}")
         _reject_unfit(work, contract)
         if contract.key:
             if is_added and contract.delivery == "increment":
@@ -217,7 +230,10 @@ def _reject_known(connection: Connection, contract: Contract) -> None:
             select source_file, source_row, {{{new}}} as new_row, {_record(contract)} as record, {new_keys}
             from delivered anti join rejected using (source_file, source_row)
         ),
-        earlier as (select {{{known}}} as known_row, {known_keys} from {contract.table})
+        earlier as (
+            select {{{known}}} as known_row, {known_keys}
+            from {contract.table} anti join corrected using (source_file, source_row)
+        )
         select
             source_file,
             source_row,
@@ -289,6 +305,8 @@ def _publish(connection: Connection, contract: Contract, source: str, deliveries
         create(connection, contract)
         connection.execute(f"delete from raw.quarantine where step = 'ingest' and {is_mine}", mine)
         connection.execute(f"delete from raw.delivery where {is_mine}", mine)
+    else:
+        corrections.drop_earlier(connection, contract, source)
     connection.execute(
         f"insert into {contract.table} by name select {columns} "
         "from delivered anti join rejected using (source_file, source_row)"
@@ -339,6 +357,7 @@ def _publish(connection: Connection, contract: Contract, source: str, deliveries
         where {is_mine} and raw.delivery.source_file = counted.source_file""",
         mine,
     )
+    corrections.count(connection, contract, source)
     [[delivered, loaded, quarantined, replaced, files, is_proven]] = connection.execute(
         f"""select
             coalesce(sum(delivered_rows), 0)::bigint,

@@ -25,7 +25,17 @@ ingest as (
         table_name,
         'loaded' as outcome,
         '' as reason,
-        sum(loaded_rows) as row_count
+        sum(loaded_rows - coalesce(corrected_rows, 0)) as row_count
+    from raw.delivery
+    group by all
+    union all
+    select
+        'ingest' as step,
+        source,
+        table_name,
+        'loaded' as outcome,
+        'corrected' as reason,
+        sum(corrected_rows) as row_count
     from raw.delivery
     group by all
     union all
