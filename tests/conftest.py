@@ -28,6 +28,7 @@ PARAMETERS = (
         "parenteral_factor_set": None,
         "dose_definition": "on_therapy_days",
         "min_cell_count": 11,
+        "shifted_sources": [],
     }
 )
 

@@ -25,7 +25,17 @@ ingest as (
         table_name,
         'loaded' as outcome,
         '' as reason,
-        sum(loaded_rows) as row_count
+        sum(loaded_rows - coalesce(corrected_rows, 0)) as row_count
+    from raw.delivery
+    group by all
+    union all
+    select
+        'ingest' as step,
+        source,
+        table_name,
+        'loaded' as outcome,
+        'corrected' as reason,
+        sum(corrected_rows) as row_count
     from raw.delivery
     group by all
     union all
@@ -51,17 +61,27 @@ ingest as (
     group by all
 ),
 
--- Rows of one delivered table may be looked at twice, for opioids and for adjuvants. Each look is
--- a step of its own that every row enters and leaves.
+-- Rows of one delivered table may be looked at more than once: for prescriptions, for adjuvants,
+-- for what was given. Each look is a step of its own that every row enters and leaves. The one for
+-- the clean table that comes last in the alphabet is called clean, the others by their clean table.
+look as (
+    select
+        *,
+        max(table_name) over (partition by source, source_table) as main_table_name
+    from clean.row_outcome
+),
+
 mapped as (
     select
-        case table_name when 'adjuvant' then 'adjuvant' else 'clean' end as step,
         source,
         source_table as table_name,
         outcome,
         reason,
+        case
+            when look.table_name <> look.main_table_name then look.table_name else 'clean'
+        end as step,
         sum(row_count) as row_count
-    from clean.row_outcome
+    from look
     group by all
 ),
 

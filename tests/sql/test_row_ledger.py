@@ -108,6 +108,36 @@ def test_rows_looked_at_for_adjuvants_as_well_enter_and_leave_that_step_too(chec
     )
 
 
+def test_each_further_look_at_a_table_is_a_step_named_after_what_is_looked_for(check_sql):
+    outcomes = """
+        table_name     | outcome  | reason                | row_count
+        ---------------+----------+-----------------------+----------
+        administration | clean    | ''                    | 1
+        administration | excluded | not_an_administration | 9
+        prescription   | clean    | ''                    | 6
+        prescription   | excluded | administration        | 4
+        """
+    check_sql(
+        TABLE,
+        given={
+            "raw.delivery": delivery("drug", 10),
+            "clean.row_outcome": drawn(outcomes, source="north", source_table="drug"),
+        },
+        then="""
+            step           | table_name | outcome  | reason                | row_count
+            ---------------+------------+----------+-----------------------+----------
+            ingest         | drug       | entered  | ''                    | 10
+            ingest         | drug       | loaded   | ''                    | 10
+            clean          | drug       | entered  | ''                    | 10
+            clean          | drug       | clean    | ''                    | 6
+            clean          | drug       | excluded | administration        | 4
+            administration | drug       | entered  | ''                    | 10
+            administration | drug       | clean    | ''                    | 1
+            administration | drug       | excluded | not_an_administration | 9
+        """,
+    )
+
+
 def test_a_row_lost_among_the_adjuvants_shows():
     outcomes = """
         table_name   | outcome  | reason          | row_count
