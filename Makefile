@@ -29,6 +29,7 @@ bench: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m pipelines.reference_pages
+	$(BIN)/python -m pipelines.data_dictionary
 
 clean:
 	rm -rf build .venv
