@@ -5,22 +5,23 @@ file, the rules that send a row to quarantine, and the checks that Great Expecta
 """
 
 import json
+import re
 from datetime import date
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from pipelines import paths
+from pipelines import paths, sql_gate, yaml_file
 from pipelines.errors import ContractError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Severity = Literal["critical", "warning"]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
 
+BUILDER = re.compile(r"pipelines(\.[a-z][a-z0-9_]*){2,}")
 # Of a column, what a reader of the table relies on.
 _SHAPE = {"name", "type", "unit", "required", "minimum", "maximum", "values", "delivered_as", "may_be_missing"}
 COUNTED = ("patient", "episode", "row")
@@ -53,8 +54,8 @@ class Column(_Strict):
     description: str
     unit: str | None = None
     required: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: float | None = Field(None, allow_inf_nan=False)
+    maximum: float | None = Field(None, allow_inf_nan=False)
     values: list[str] | None = None
     delivered_as: str | None = None
     may_be_missing: bool = False
@@ -66,6 +67,20 @@ class Column(_Strict):
     @property
     def is_count(self) -> bool:
         return self.is_patient_count or self.unit in COUNTED
+
+
+class AcceptedIdentifier(_Strict):
+    """A delivered column that looks identifying, or is free text, and yet may be in the extract.
+
+    Attributes:
+        column: Its name in the delivered file, whether it is loaded or not.
+        kind: What it looks like, as ``reference.identifier_name`` and ``reference.identifier_pattern`` call it.
+        reason: Why it may be there, for the reviewer to judge.
+    """
+
+    column: str
+    kind: str
+    reason: str = Field(min_length=20)
 
 
 class Sum(_Strict):
@@ -146,6 +161,7 @@ class Contract(_Strict):
         files: Delivered files, as a glob below the extract's folder (raw tables only).
         may_be_missing: An extract may lack the table, which is empty then and told apart from one without events
             by clean.source_coverage (raw tables only).
+        accepted_identifiers: Delivered columns that the screen for identifiers would refuse (raw tables only).
         delivery: How deliveries follow one another (raw tables only): a ``snapshot`` replaces the one before, files
             of an ``increment`` are added to what earlier runs loaded, and of an ``upsert`` a later file's row
             replaces the row of the same key.
@@ -167,6 +183,7 @@ class Contract(_Strict):
     files: str | None = None
     may_be_missing: bool = False
     delivery: Literal["snapshot", "increment", "upsert"] = "snapshot"
+    accepted_identifiers: list[AcceptedIdentifier] = []
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
     event_date: str | None = None
     built_by: str | None = None
@@ -294,10 +311,7 @@ def read(path: Path) -> Contract:
     """
     where = paths.relative(path)
     try:
-        contract = Contract.model_validate(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise ContractError(f"{where}: line {line} is not YAML. Mend the indentation or quoting there.") from None
+        contract = Contract.model_validate(yaml_file.read(path, where, ContractError))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
         raise ContractError(f"{where}: {faults}. Compare it with a contract beside it.") from None
@@ -309,6 +323,7 @@ def read(path: Path) -> Contract:
         raise ContractError(f"{where}: key names no column: {', '.join(sorted(unknown))}. Correct the key.")
     if contract.delivery == "upsert" and not contract.key:
         raise ContractError(f"{where}: an upsert without a key cannot tell what it replaces. Name the key.")
+    _refuse_hostile(contract, where)
     unknown = _columns_of_sums(contract) - set(contract.types)
     if unknown:
         raise ContractError(
@@ -316,6 +331,25 @@ def read(path: Path) -> Contract:
             "Name a column, or a count that no table shows in more than one word."
         )
     return contract
+
+
+def _refuse_hostile(contract: Contract, where: str) -> None:
+    """Refuse what would be more than it says once it stands in SQL or is looked up by name."""
+    for expectation in contract.expectations:
+        for argument, text in (expectation.model_extra or {}).items():
+            if argument.endswith("query"):
+                sql_gate.select(str(text).replace("{batch}", contract.table), f"{where}: {argument}", ContractError)
+            elif argument in ("row_condition", "where"):
+                sql_gate.condition(str(text), f"{where}: {argument}", ContractError)
+    for added in contract.adds_up:
+        if added.where:
+            sql_gate.condition(added.where, f"{where}: adds_up", ContractError)
+    if odd := [column.name for column in contract.columns if not sql_gate.is_type(column.type)]:
+        raise ContractError(f"{where}: the type of column {odd[0]} is none. Use one of DuckDB's.")
+    if contract.event_date not in (None, *contract.types):
+        raise ContractError(f"{where}: event_date names no column. Correct it.")
+    if contract.built_by and not BUILDER.fullmatch(contract.built_by):
+        raise ContractError(f"{where}: built_by is no function of this package. Name it as pipelines.module.function.")
 
 
 def _columns_of_sums(contract: Contract) -> set[str]:

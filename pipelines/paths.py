@@ -12,6 +12,11 @@ DATA_CONTRACTS = ROOT / "data_contracts"
 REPORTS = ROOT / "reports"
 
 
+def is_installed() -> bool:
+    """Whether the files are those of an installed wheel, where nothing should be added."""
+    return _BUNDLED.exists()
+
+
 def table_name(path: Path) -> str:
     """The table a file is about.
 

@@ -6,8 +6,9 @@ clean contract, or whose patient is unknown, goes to ``clean.quarantine``.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from pipelines import contracts, paths
+from pipelines import contracts, paths, sql_files
 from pipelines.contracts import Column, Contract
 from pipelines.errors import LedgerError, SqlFileError
 from pipelines.sql_files import SqlFile
@@ -165,17 +166,38 @@ def _rules(column: Column) -> list[tuple[str, str, str]]:
     if column.maximum is not None:
         rules.append((f"mapped.{column.name} > {column.maximum}", "range", column.name))
     if column.values is not None:
-        known = ", ".join(f"'{value}'" for value in column.values)
+        known = ", ".join("'" + value.replace("'", "''") + "'" for value in column.values)
         rules.append((f"mapped.{column.name} not in ({known})", "value", column.name))
     return rules
 
 
 def _is_mapped(source: str, contract: Contract) -> bool:
-    return (paths.SQL / "2_clean" / source / f"{contract.name}.sql").exists()
+    return _mapping_path(source, contract).exists()
+
+
+def _mapping_path(source: str, contract: Contract) -> Path:
+    return paths.SQL / "2_clean" / source / f"{contract.name}.sql"
+
+
+def _is_delivered(connection: Connection, source: str, contract: Contract) -> bool:
+    """Whether the source maps the table, and files of a raw table that drives the mapping were delivered.
+
+    A file with a header alone was delivered: there were no events.
+    """
+    if not _is_mapped(source, contract):
+        return False
+    driving = sql_files.read(_mapping_path(source, contract)).driving_tables
+    [[files]] = connection.execute(
+        "select count(*) from raw.delivery where list_contains(?, 'raw_' || source || '.' || table_name)", [driving]
+    ).fetchall()
+    return files > 0
 
 
 def build_source_coverage(connection: Connection, study: Study) -> None:
-    """Fill ``clean.source_coverage``: which source delivered which clean table, and for which days."""
+    """Fill ``clean.source_coverage``: which source delivered which clean table, and for which days.
+
+    A table that an extract may lack, and lacks, is not delivered: that tells it from one without events.
+    """
     create(connection, contracts.all_contracts()["clean.source_coverage"])
     for contract in filled_contracts():
         event_date = contract.event_date or "null"
@@ -184,7 +206,7 @@ def build_source_coverage(connection: Connection, study: Study) -> None:
             connection.execute(
                 f"insert into clean.source_coverage select ?, ?, ?, count(*), {dates} "
                 f"from {contract.table} where source = ?",
-                [source, contract.name, _is_mapped(source, contract), source],
+                [source, contract.name, _is_delivered(connection, source, contract), source],
             )
 
 

@@ -1,24 +1,17 @@
 """The SQL files under sql/: one file builds one table. Lineage and parameters come from DuckDB's own parser."""
 
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from pipelines import paths
+from pipelines import paths, sql_gate
 from pipelines.errors import SqlFileError
 
 HEADER_FIELDS = ("Grain", "Key", "Units", "Scope", "Source")
 RULES = paths.SQL / "5_label" / "rules"
-
-# What a file may call in its from clause besides declared tables: functions that only make rows of their arguments.
-TABLE_FUNCTIONS = {"unnest", "range", "generate_series"}
 
 
 @dataclass(frozen=True)
@@ -49,36 +42,18 @@ class SqlFile:
 
     @cached_property
     def _tree(self) -> Any:
-        [[text]] = duckdb.execute("select json_serialize_sql(?)", [self.text]).fetchall()
-        tree = json.loads(text)
-        where = paths.relative(self.path)
-        if tree.get("error"):
-            raise SqlFileError(f"{where}: {tree['error_message']}. A file holds exactly one select.")
-        if len(tree["statements"]) != 1:
-            raise SqlFileError(f"{where}: holds {len(tree['statements'])} statements. Keep one.")
-        for node in _nodes(tree):
-            if node.get("type") in {"INSERT_QUERY_NODE", "UPDATE_QUERY_NODE", "DELETE_QUERY_NODE"}:
-                raise SqlFileError(f"{where}: changes a table. A file only selects.")
-            if node.get("type") == "TABLE_FUNCTION":
-                name = node["function"]["function_name"]
-                if name not in TABLE_FUNCTIONS:
-                    raise SqlFileError(f"{where}: reads from {name}(). Read declared tables only.")
-        steps = {entry["key"] for node in _nodes(tree) for entry in node.get("map", []) if "key" in entry}
-        for node in _nodes(tree):
-            if node.get("type") == "BASE_TABLE" and not node["schema_name"] and node["table_name"] not in steps:
-                raise SqlFileError(f"{where}: reads from {node['table_name']}, which is no table. Use schema.name.")
-        return tree
+        return sql_gate.select(self.text, paths.relative(self.path), SqlFileError)
 
     @cached_property
     def reads(self) -> set[str]:
         """Tables this file selects from."""
-        tables = [node for node in _nodes(self._tree) if node.get("type") == "BASE_TABLE"]
+        tables = [node for node in sql_gate.nodes(self._tree) if node.get("type") == "BASE_TABLE"]
         return {f"{node['schema_name']}.{node['table_name']}" for node in tables if node["schema_name"]}
 
     @cached_property
     def parameters(self) -> set[str]:
         """Names of the settings the file uses as ``$name``."""
-        return {node["identifier"] for node in _nodes(self._tree) if node.get("type") == "VALUE_PARAMETER"}
+        return {node["identifier"] for node in sql_gate.nodes(self._tree) if node.get("type") == "VALUE_PARAMETER"}
 
     @property
     def fingerprint(self) -> str:
@@ -91,7 +66,10 @@ def read(path: Path) -> SqlFile:
     Raises:
         SqlFileError: The header misses a field, or the file is not exactly one select of declared tables.
     """
-    text = path.read_text()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise SqlFileError(f"{paths.relative(path)}: cannot be read as UTF-8. Save it as UTF-8.") from None
     comment = re.match(r"(?:--.*\n)+", text)
     lines = [line.removeprefix("--").strip() for line in (comment.group() if comment else "").splitlines()]
     header: dict[str, str] = {}
@@ -134,12 +112,3 @@ def rules() -> list[SqlFile]:
 
 def _listed(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _nodes(node: object) -> Iterator[dict]:
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, list):
-        for child in node:
-            yield from _nodes(child)

@@ -54,6 +54,10 @@ def lock_down(connection: Connection, spill: Path, readable: Sequence[Path], mem
     connection.execute(f"set allowed_directories = [{folders}]")
     connection.execute(f"set allowed_paths = [{files}]")
     connection.execute("set enable_external_access = false")
+    # Else a name in a query that no table has is looked up among the variables of the Python that runs it.
+    connection.execute("set python_enable_replacements = false")
+    for extensions in ("autoinstall_known_extensions", "autoload_known_extensions", "allow_community_extensions"):
+        connection.execute(f"set {extensions} = false")
     connection.execute(f"set memory_limit = {_literal(memory_limit)}")
     connection.execute("set enable_progress_bar = false")
     connection.execute("set lock_configuration = true")

@@ -168,7 +168,7 @@ def test_a_delivery_is_described_with_its_fingerprint(load, folder):
     found = load(RX, content)
     digest = hashlib.sha256(content).hexdigest()
     assert [delivery[:-1] for delivery in found.deliveries] == [
-        ("clinic", "rx", "rx.csv", digest, len(content), 2, 1, 1, [], 0, 1)
+        ("clinic", "rx", "rx.csv", digest, len(content), 2, 1, 1, [], 0, 0, 1)
     ]
 
 
@@ -476,7 +476,7 @@ def test_a_ledger_that_does_not_add_up_changes_nothing(load, connection, folder,
     read = csv_file.read
     monkeypatch.setattr(csv_file, "read", lambda file: Delivery(file, read(file).columns, rows=3))
     (folder / "rx.csv").write_bytes(b"a,b\n1,x\n2,y\n")
-    with pytest.raises(LedgerError, match="3 rows were delivered, but 2 loaded and 0"):
+    with pytest.raises(LedgerError, match="3 rows were delivered, but 2 loaded, 0 replaced and 0"):
         extracts.load(connection, TWO, "clinic", folder)
     assert connection.execute("from raw_clinic.rx").fetchall() == before.rows
     assert connection.execute("from raw.delivery").fetchall() == before.deliveries
@@ -720,7 +720,7 @@ def test_parquet_goes_through_the_same_rules(connection, folder):
         (5, "type", "filled_date"),
         (6, "duplicate_row", None),
     ]
-    assert found.deliveries[0][-1] == ["extra"]
+    assert found.deliveries[0][8] == ["extra"]
 
 
 def test_parquet_without_a_declared_column_is_refused(connection, folder):

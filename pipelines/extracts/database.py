@@ -72,6 +72,16 @@ def head(
         ]
 
 
+def sample(connection: Connection, contract: Contract, path: Path, rows: int) -> pl.DataFrame:
+    """Every column as text, of some rows from all over the table."""
+    with _attached(connection, path):
+        [(schema, table)] = _tables(connection, contract, path)
+        table = f"{_ATTACHED}.{sql_name(schema)}.{sql_name(table)}"
+        share = 100 * rows / max(count(connection, table), 1)
+        sampled = "" if share >= 100 else f"using sample {share:.6f} percent (system, 1)"
+        return connection.sql(f"select columns(*)::varchar from {table} {sampled}").pl()
+
+
 @contextmanager
 def _attached(connection: Connection, path: Path) -> Iterator[None]:
     if Path(f"{path}.wal").exists():

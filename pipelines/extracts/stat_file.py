@@ -106,9 +106,7 @@ def _parsed(path: Path, where: str, **options: Any) -> tuple[pl.DataFrame, Any]:
         ".dta": pyreadstat.read_dta,
     }
     try:
-        return readers[path.suffix.lower()](
-            path, output_format="polars", disable_datetime_conversion=True, user_missing=False, **options
-        )
+        return readers[path.suffix.lower()](path, output_format="polars", disable_datetime_conversion=True, **options)
     except MemoryError:
         raise
     except Exception as error:  # damage shows as any kind of error

@@ -160,7 +160,7 @@ SPOILED = {
         "{first}": ("duplicate_row", None),
     },
     "pain_score.csv": {
-        "S9000001,{patient},2021-03-01T10:00:00,NRS,outpatient,13,scheduled": ("range", "pain_nrs"),
+        "S9000001,{patient},2021-03-01T10:00:00,NRS,CANARY,7,scheduled": ("value", "setting"),
     },
 }
 

@@ -1,0 +1,125 @@
+"""What a source still lacks: choices left open, tables that nothing fills, mappings that do not build."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from pipelines import contracts, paths, sources, sql_files, warehouse
+from pipelines.errors import ContractError
+from pipelines.source_draft.drafting import CHOOSE, DESCRIBE
+
+# What a study cannot say without a clean table.
+NEEDED = {
+    "patient": "no patient, so no row of any table can be used",
+    "prescription": "no opioid of the pharmacy, so no dose outside hospitals",
+    "administration": "no dose given in hospital",
+    "adjuvant": "no other drug for pain, so rules about them abstain",
+    "pain_score": "no pain score, so nobody is classifiable",
+    "diagnosis": "no diagnosis, so nobody is excluded for cancer or hospice",
+    "procedure": "no procedure, so scores near surgery are not masked",
+}
+MUST_HAVE = ("patient",)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something missing.
+
+    Attributes:
+        where: File and line, or the folder.
+        what: What is missing and what to do.
+        is_open: It must be mended; otherwise it is only good to know.
+    """
+
+    where: str
+    what: str
+    is_open: bool = True
+
+
+def gaps(source: str) -> list[Gap]:
+    """What is still missing of a source's contracts, mappings and test.
+
+    Raises:
+        ContractError: There is no such source, or one of its contracts cannot be read.
+        SqlFileError: One of its mappings cannot be read.
+    """
+    raw = contracts.raw_contracts(source)
+    if not raw:
+        raise ContractError(f"data_contracts/0_raw/{source}: holds no contract. Run `oih source new {source}` first.")
+    mappings = sql_files.mappings(source)
+    folders = (paths.DATA_CONTRACTS / "0_raw" / source, paths.SQL / "2_clean" / source)
+    found = [gap for folder in folders for path in sorted(folder.glob("*.*")) for gap in _marked(path)]
+    found += _not_filled(source, mappings)
+    found += _not_read(raw, mappings)
+    found += [gap for mapping in mappings for gap in _not_built(mapping)]
+    test = paths.ROOT / "tests" / "sources" / f"test_{source}.py"
+    if not test.exists():
+        found.append(Gap(paths.relative(test), "is not there. Draw the rows that were hard to decide."))
+    return found
+
+
+def _marked(path: Path) -> Iterator[Gap]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        where = f"{paths.relative(path)}:{number}"
+        if CHOOSE in line:
+            yield Gap(where, f"choose: {line.partition(CHOOSE)[2].strip()} Then delete the mark.")
+        if f'"{DESCRIBE} ' in line:
+            what = line.strip().removeprefix("- {name: ").partition(",")[0]
+            yield Gap(where, f"describe {'the table' if what.startswith('description') else what}.", is_open=False)
+
+
+def _not_filled(source: str, mappings: list[sql_files.SqlFile]) -> Iterator[Gap]:
+    mapped = {mapping.table.split(".")[1] for mapping in mappings}
+    for table, consequence in NEEDED.items():
+        if table not in mapped:
+            where = f"sql/2_clean/{source}/{table}.sql"
+            yield Gap(where, f"is not there: {consequence}.", is_open=table in MUST_HAVE)
+
+
+def _not_read(raw: list[contracts.Contract], mappings: list[sql_files.SqlFile]) -> Iterator[Gap]:
+    """Delivered tables and columns that no mapping looks at."""
+    read = {table for mapping in mappings for table in mapping.reads}
+    text = " ".join(mapping.text for mapping in mappings)
+    for contract in raw:
+        if contract.table not in read:
+            yield Gap(contract.table, "is read by no mapping. Map it, or delete its contract.", is_open=False)
+            continue
+        unread = [name for name in contract.column_names if name not in text]
+        if unread:
+            yield Gap(contract.table, f"columns that no mapping reads: {', '.join(unread)}.", is_open=False)
+
+
+def _not_built(mapping: sql_files.SqlFile) -> Iterator[Gap]:
+    """A mapping that does not build on empty tables, or that leaves required columns out."""
+    known = contracts.all_contracts()
+    where = paths.relative(mapping.path)
+    clean = known.get(f"clean.{mapping.path.stem}")
+    if clean is None:
+        yield Gap(where, "is named like no clean table. Rename it.")
+        return
+    if not mapping.driving_tables:
+        yield Gap(where, "the header has no Rows line. Name the raw tables whose rows it keeps.")
+    with (
+        tempfile.TemporaryDirectory(prefix="oih-source-") as place,
+        warehouse.opened(Path(place) / "check.duckdb") as connection,
+    ):
+        for table in mapping.reads:
+            if table not in known:
+                yield Gap(where, f"reads {table}, which has no contract. Correct the name.")
+                return
+            warehouse.create(connection, known[table])
+        try:
+            built = connection.execute(f"describe {mapping.text}").fetchall()
+        except duckdb.Error as error:  # of the file's text alone: the tables are empty
+            yield Gap(where, f"{str(error).splitlines()[0].rstrip('.')}. Mend the file.")
+            return
+    names = {name for name, *_ in built}
+    allowed = {*clean.types, *sources.MAPPING_COLUMNS} - set(sources.FILLED_COLUMNS)
+    if extra := sorted(names - allowed):
+        yield Gap(where, f"gives {', '.join(extra)}, which {clean.table} does not have. Rename or delete.")
+    needed = {column.name for column in clean.columns if column.required} | set(sources.MAPPING_COLUMNS)
+    if missing := sorted(needed - set(sources.FILLED_COLUMNS) - names):
+        yield Gap(where, f"does not give {', '.join(missing)}, which every row needs. Add them.")

