@@ -20,7 +20,9 @@ from pipelines.reporting import _environment
 from pipelines.workspace import Workspace
 
 SECRET = "canary-4711"
-HEADER = "-- Hostile\n-- Grain: row\n-- Key: a\n-- Units: none\n-- Scope: patient\n-- Source: none\n-- Rows: raw_north.t\n"
+HEADER = (
+    "-- Hostile\n-- Grain: row\n-- Key: a\n-- Units: none\n-- Scope: patient\n-- Source: none\n-- Rows: raw_north.t\n"
+)
 
 SQL = {
     "reads a file by its name": "select * from '/etc/passwd'",
@@ -185,7 +187,9 @@ def test_a_check_changes_nothing_even_past_the_gate(contract_file):
     query = "with a as (delete from raw_north.t returning *) select * from a"
     rule = {"type": "unexpected_rows_expectation", "why": "Why.", "unexpected_rows_query": f"{query} -- {{batch}}"}
     hostile = contract.model_copy(update={"expectations": [contracts.Expectation.model_validate(rule)]})
-    assert [found.status for found in checks.check(connection, hostile) if found.expectation == rule["type"]][0] == "error"
+    assert [found.status for found in checks.check(connection, hostile) if found.expectation == rule["type"]][
+        0
+    ] == "error"
     assert warehouse.count(connection, contract.table) == 1
 
 
@@ -230,7 +234,9 @@ CONTRACTS = {
     "adds up what a file says": {
         "adds_up": [{"total": "a b", "parts": ["patient_id"], "where": "exists (from read_text('/etc/passwd'))"}]
     },
-    "adds up past its condition": {"adds_up": [{"total": "a b", "parts": ["patient_id"], "where": "1) union (select 1"}]},
+    "adds up past its condition": {
+        "adds_up": [{"total": "a b", "parts": ["patient_id"], "where": "1) union (select 1"}]
+    },
     "checks rows past their condition": {
         "expectations": [
             {
@@ -363,7 +369,7 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
 def test_no_text_is_markup_in_the_report(text):
-    page = _environment().from_string("{{ text }}<p title=\"{{ text }}\">").render(text=text)
+    page = _environment().from_string('{{ text }}<p title="{{ text }}">').render(text=text)
     environment = _environment()
     assert environment.autoescape("index.html") is True and environment.autoescape("sections/result.html") is True
     del page

@@ -129,15 +129,17 @@ def test_a_corrected_row_is_loaded_in_the_place_of_the_rejected_one(study, tmp_p
     assert quarantine.reprocess(study, file) == [quarantine.Corrected("simulated", "prescription", 1, 0, 0)]
     run(study)
     assert delivered(study, "prescription") == (5, before[1] + 1, before[2] - 1, 1)
-    assert select(study, "select source_row, fill_date::varchar from raw_simulated.prescription where source_row = 2") == [
-        (2, "2021-02-01")
-    ]
+    assert select(
+        study, "select source_row, fill_date::varchar from raw_simulated.prescription where source_row = 2"
+    ) == [(2, "2021-02-01")]
     assert "type" not in [rule for (rule,) in select(study, "select rule from raw.quarantine")]
     assert (study.sources["simulated"].folder / "prescription.csv").read_text() == written(EXTRACT["prescription.csv"])
 
 
 def test_a_line_that_was_no_record_is_loaded_once_its_columns_are_filled_in(study, tmp_path):
-    columns = dict(prescription_id="R5", patient_id="P2", fill_date="2021-01-01", drug_text="oxycodone 5 MG", strength="5")
+    columns = dict(
+        prescription_id="R5", patient_id="P2", fill_date="2021-01-01", drug_text="oxycodone 5 MG", strength="5"
+    )
     file = correct(study, tmp_path, "ragged_row", "prescription", **columns)
     quarantine.reprocess(study, file)
     run(study)

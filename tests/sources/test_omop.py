@@ -86,7 +86,7 @@ def test_59_opioid_exposures_in_8_patients(filled):
 
 def test_whole_words_find_the_same_rows_as_the_rxnorm_codes_do(filled):
     """An independent oracle: the RxNorm codes of the opioid products that the extract holds."""
-    codes = "1049625 993770 245134 835603 1049504 861467 856987 857005".split()
+    codes = ["1049625", "993770", "245134", "835603", "1049504", "861467", "856987", "857005"]
     expected = {row["drug_exposure_id"] for row in delivered("drug_exposure") if row["drug_source_value"] in codes}
     found = filled.sql("select prescription_id from clean.prescription").fetchall()
     assert {name.removeprefix("omop:") for (name,) in found} == expected
@@ -129,7 +129,11 @@ def test_471_pain_measurements_in_28_patients(filled):
     measured = "instrument = 'NRS' and source_table = 'measurement'"
     assert one(filled, f"select count(score) from clean.pain_score where {measured}") == 471
     assert one(filled, f"select count(distinct patient_index) from clean.pain_score where {measured}") == 28
-    assert counts(filled, "clean.pain_score", "setting", measured) == {"outpatient": 467, "inpatient": 3, "emergency": 1}
+    assert counts(filled, "clean.pain_score", "setting", measured) == {
+        "outpatient": 467,
+        "inpatient": 3,
+        "emergency": 1,
+    }
     rows = [row["value_as_number"] for row in delivered("measurement") if row["measurement_source_value"] == "72514-3"]
     found = filled.sql(f"select score from clean.pain_score where {measured}").fetchall()
     assert Counter(score for (score,) in found) == Counter(map(float, rows))
