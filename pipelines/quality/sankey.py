@@ -35,7 +35,8 @@ class Node:
 
     @property
     def count(self) -> int:
-        return max(self.counts.values())
+        """Rows that came; of a node at the start, those that leave."""
+        return self.counts["in"] or self.counts["out"]
 
 
 @dataclass(frozen=True)
