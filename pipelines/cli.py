@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 import typer.exceptions
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -27,6 +28,9 @@ import pipelines
 from pipelines import study as studies
 from pipelines.errors import CheckError, PipelineError
 from pipelines.overlap import Overlap
+
+if TYPE_CHECKING:
+    from pipelines.drift import Drift
 
 app = typer.Typer(
     name="oih",
@@ -58,6 +62,8 @@ app.add_typer(mme, name="mme")
 
 source = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(source, name="source", help="Add a source: draft its contracts and mappings, and see what is missing.")
+contract = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Data contracts.")
+app.add_typer(contract, name="contract")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
 BUG = 70  # what sysexits.h calls an internal software error
@@ -81,6 +87,7 @@ def run(study: StudyFile) -> None:
     """Run a study and publish its report."""
     loaded = studies.load(study)
     _require_inputs(loaded)
+    _print_drift(loaded)
     with _progress(f"Running {loaded.name}") as advance:
         from pipelines import run as runs
         from pipelines import tables
@@ -113,26 +120,32 @@ def simulate(
 @app.command()
 def check(study: StudyFile) -> None:
     """Validate a study's extracts without deriving anything."""
-    from pipelines import checks, tables, warehouse
+    from pipelines import checks, drift, identifiers, tables, warehouse
 
     loaded = studies.load(study)
     _require_inputs(loaded)
+    drift.refuse(_print_drift(loaded))
     wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
     folders = [source.folder for source in loaded.sources.values()]
     found = []
-    with (
-        tempfile.TemporaryDirectory(prefix="oih-check-") as folder,
-        _progress("Checking extracts") as advance,
-        warehouse.opened(Path(folder) / "check.duckdb", folders, loaded.memory_limit) as connection,
-    ):
-        for table in wanted:
-            advance(table.name, len(wanted))
-            table.build(connection, loaded)
-            found += checks.check(connection, table.contract) if table.contract else []
-        quarantined = connection.sql(
-            "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
-            "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
-        ).fetchall()
+    with tempfile.TemporaryDirectory(prefix="oih-check-") as folder, _progress("Checking extracts") as advance:
+        file = Path(folder) / "check.duckdb"
+        with warehouse.opened(file, folders, loaded.memory_limit) as connection:
+            looks_identifying = identifiers.screen(connection, loaded)
+        _print_identifiers(looks_identifying)
+        identifiers.refuse(looks_identifying)
+        # Mappings and contract queries run, as in a run, where no folder can be read any more.
+        for readable in (folders, []):
+            with warehouse.opened(file, readable, loaded.memory_limit) as connection:
+                for table in [table for table in wanted if table.is_ingest == bool(readable)]:
+                    advance(table.name, len(wanted))
+                    table.build(connection, loaded)
+                    found += checks.check(connection, table.contract) if table.contract else []
+        with warehouse.opened(file, [], loaded.memory_limit) as connection:
+            quarantined = connection.sql(
+                "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
+                "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
+            ).fetchall()
     _print_checked(found, quarantined)
     blocking = [result for result in found if result.blocks]
     if blocking:
@@ -151,6 +164,21 @@ def ui(
     from pipelines.defs import launch
 
     raise typer.Exit(launch.open_ui(study, studies.load(study), port))
+
+
+@contract.command()
+def export(
+    out: Annotated[Path, typer.Option(help="File to write; with --all the folder of all files.")],
+    table: Annotated[str | None, typer.Argument(metavar="TABLE", help="Table, e.g. clean.patient.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="The contracts of all tables, a file for each.")] = False,
+) -> None:
+    """Write contracts in the Open Data Contract Standard 3.1."""
+    from pipelines import odcs
+
+    if every == bool(table):
+        raise PipelineError("oih contract export: needs either a table or --all. Name one of them.")
+    written = odcs.write(table, out)
+    console.print(f"{len(written)} contracts: {out}" if every else f"Contract: {out}", soft_wrap=True)
 
 
 @app.command()
@@ -455,6 +483,28 @@ def _require_inputs(loaded: studies.Study) -> None:
     studies.require_truth(loaded)
 
 
+def _print_drift(loaded: studies.Study) -> list["Drift"]:
+    """Say first where the delivered columns are not those of the contracts."""
+    from pipelines import drift
+
+    drifts = drift.found(loaded)
+    for found in drifts:
+        severity = "critical" if found.is_critical else "warning"
+        console.print(f"{severity}: {found}.", soft_wrap=True, markup=False, highlight=False)
+    return drifts
+
+
+def _print_identifiers(found: list) -> None:
+    if not found:
+        return
+    shown = RichTable("File", "Column", "Looks like", "Told by", "Distinct values that do", "Accepted because")
+    for one in found:
+        counted = f"{one.value_count:,} of {one.distinct_count:,} ({one.share:.0%})"
+        cells = (one.file, one.column, one.kind, one.by, counted, one.reason or "not accepted")
+        shown.add_row(*(escape(cell) for cell in cells))
+    console.print(shown)
+
+
 def _print_checked(found: list, quarantined: list[tuple]) -> None:
     by_table: dict[str, Counter[str]] = {}
     for result in found:
@@ -518,7 +568,9 @@ def main() -> None:
 
 
 def _complain(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    # Names of delivered files and columns stand in messages: on a terminal they must not act, nor pass for a line.
+    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in message)
+    print(f"error: {plain}", file=sys.stderr)
     return 1
 
 

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import checks, quality, reporting, tables, warehouse
+from pipelines import checks, drift, identifiers, quality, reporting, tables, warehouse
 from pipelines import study as studies
 from pipelines.checks import CheckResult
+from pipelines.drift import Drift
 from pipelines.errors import CheckError, PipelineError, WorkspaceError
+from pipelines.identifiers import Finding
 from pipelines.study import Study
 from pipelines.tables import Table
 from pipelines.warehouse import Connection
@@ -50,18 +52,22 @@ class Run:
         study: The study that runs.
         run_id: Names the run's folder.
         results: What was checked, in the order of flow.
+        drifts: Where the delivered columns are not those of the contracts.
         row_counts: Rows of the tables built and checked in this run.
         failures: What stopped it, without a value of a row.
         is_published: It is the current one.
+        identifiers: Delivered columns that look identifying; None before the extracts were screened.
     """
 
     study: Study
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     results: list[CheckResult] = field(default_factory=list)
+    drifts: list[Drift] = field(default_factory=list)
     row_counts: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     is_published: bool = False
+    identifiers: list[Finding] | None = None
     _held: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -93,6 +99,7 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.workspace.connected() as connection:
                 warehouse.keep_only(connection, [table.name for table in tables.of(self.study)])
+            self.drifts = drift.found(self.study)
             self._held = held.pop_all()
         return self
 
@@ -110,11 +117,15 @@ class Run:
         """
         on_step.get()(table.name)
         with self._failure_noted(table.name):
+            drift.refuse(self.drifts)
             return self._build(table)
 
     def _build(self, table: Table) -> Built:
         readable = [source.folder for source in self.study.sources.values()] if table.is_ingest else []
         with self.workspace.connected(readable) as connection:
+            if table.is_ingest and self.identifiers is None:
+                self.identifiers = identifiers.screen(connection, self.study)
+            identifiers.refuse(self.identifiers or [])
             rows = table.build(connection, self.study)
             results = checks.check(connection, table.contract) if table.contract else []
             columns = _summary(connection, table)
@@ -231,7 +242,14 @@ class Run:
             "Code": facts.code_version,
             "Run": facts.run_id,
             "Started": facts.started_at.isoformat(timespec="seconds"),
-        }
+        } | self._identifier_lines()
+
+    def _identifier_lines(self) -> dict[str, str]:
+        if self.identifiers is None:
+            return {}
+        accepted = sum(found.reason is not None for found in self.identifiers)
+        refused = len(self.identifiers) - accepted
+        return {"Columns that look identifying": f"{refused} refused, {accepted} accepted with a reason"}
 
 
 def _summary(connection: Connection, table: Table) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from pipelines.overlap import Overlap
 from pipelines.settings import Settings
 
 TRUTH_FILES = ("patient.csv", "escalation.csv")
+OWN_FOLDERS = ("work", "runs", "current", "models", ".dagster")  # what a run writes below its output
 SMALLEST_MEMORY_MB = 256  # below this DuckDB gives up on small studies
 
 
@@ -37,11 +38,11 @@ class Source(_Strict):
 
     Attributes:
         folder: Folder of the extract; relative paths start at the study file.
-        dates: Whether dates are real, or shifted by a constant of each patient, so that they have no calendar.
+        dates: Whether its dates are real or each patient's are shifted by one constant (pipelines.date_shift).
     """
 
     folder: Path
-    dates: Literal["real", "shifted"] = "real"
+    dates: Literal["real", "shifted", "unknown"] = "unknown"
 
 
 class Disclosure(_Strict):
@@ -169,7 +170,8 @@ class Study(_Strict):
         content = self.model_dump_json(exclude={"sources", "output", "truth", "memory_limit", "ndc_table"})
         if self.ndc_table:
             content += sha256(self.ndc_table.read_bytes()).hexdigest()
-        return sha256((content + ",".join(sorted(self.sources))).encode()).hexdigest()[:12]
+        dates = ",".join(f"{name} {source.dates}" for name, source in sorted(self.sources.items()))
+        return sha256((content + dates).encode()).hexdigest()[:12]
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -205,7 +207,8 @@ def load(path: Path) -> Study:
     _refuse_unknown_sources(path, study)
     refuse_unknown_factor_sets(path, study)
     _refuse_scales_beside_nrs(path, study.pain)
-    study = _with_absolute_folders(study, path.resolve().parent)
+    study = _with_absolute_folders(path, study)
+    _refuse_misplaced_output(path, study)
     if study.ndc_table:
         ndc.load(study.ndc_table)  # said now, not after an hour of loading
     return study
@@ -286,18 +289,50 @@ def _refuse_scales_beside_nrs(path: Path, pain: Pain) -> None:
         raise StudyError(f"{path}: pain.scales: {what}. Use {', '.join(usable)} for pain {pain.recall}.")
 
 
-def _with_absolute_folders(study: Study, base: Path) -> Study:
+def _with_absolute_folders(path: Path, study: Study) -> Study:
+    def absolute(key: str, said: Path | None) -> Path | None:
+        return None if said is None else _followed(path, key, said)
+
     return study.model_copy(
         update={
             "sources": {
-                name: source.model_copy(update={"folder": (base / source.folder).resolve()})
+                name: source.model_copy(update={"folder": absolute(f"sources.{name}.folder", source.folder)})
                 for name, source in study.sources.items()
             },
-            "output": (base / study.output).resolve(),
-            "truth": (base / study.truth).resolve() if study.truth else None,
-            "ndc_table": (base / study.ndc_table).resolve() if study.ndc_table else None,
+            "output": absolute("output", study.output),
+            "truth": absolute("truth", study.truth),
+            "ndc_table": absolute("ndc_table", study.ndc_table),
         }
     )
+
+
+def _followed(path: Path, key: str, said: Path) -> Path:
+    """Where a path of a study file leads: not elsewhere by a way back up inside, nor by a link out of its folder.
+
+    Links beyond the study file's own folder are how the machine is laid out.
+    """
+    if any(ord(letter) < 32 for letter in str(said)):
+        raise StudyError(f"{path}: {key} has a character that no path has. Write it anew.")
+    names = [part for part in said.parts if part != ".."]
+    if list(said.parts[len(said.parts) - len(names) :]) != names:
+        raise StudyError(f"{path}: {key} goes down and up again (..). Write where it leads.")
+    base = path.resolve().parent
+    written = Path(os.path.normpath(base / said))
+    real = written.resolve()
+    if written.is_relative_to(base) and not real.is_relative_to(base):
+        raise StudyError(f"{path}: {key} leaves the study's folder by a symbolic link. Name the folder it leads to.")
+    return real
+
+
+def _refuse_misplaced_output(path: Path, study: Study) -> None:
+    """An output in an extract would be delivered with it; an extract in a run's own folders would be swept away."""
+    for name, source in study.sources.items():
+        if study.output.is_relative_to(source.folder):
+            raise StudyError(f"{path}: output lies in the extract of {name}. Choose a folder beside it.")
+        if any(source.folder.is_relative_to(study.output / own) for own in OWN_FOLDERS):
+            raise StudyError(f"{path}: the extract of {name} lies in a folder that runs write to. Move it.")
+    if any(study.output.is_relative_to(folder) for folder in (paths.SQL, paths.DATA_CONTRACTS, paths.REPORTS)):
+        raise StudyError(f"{path}: output lies among the project's own files. Choose another folder.")
 
 
 def code_version() -> str:

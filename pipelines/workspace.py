@@ -79,6 +79,12 @@ class Workspace:
         try:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for place in (*folders, *files):
+                if place.is_symlink():
+                    raise WorkspaceError(
+                        f"{place}: is a symbolic link, through which patient rows would be written elsewhere. "
+                        "Remove it, or choose another output folder in the study."
+                    )
             for place in (*folders, *filter(Path.exists, files)):
                 if not os.access(place, os.R_OK | os.W_OK | (os.X_OK if place in folders else 0)):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)
