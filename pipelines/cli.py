@@ -119,7 +119,10 @@ def simulate(
 
 @app.command()
 def check(study: StudyFile) -> None:
-    """Validate a study's extracts without deriving anything."""
+    """Validate a study's extracts without deriving anything.
+
+    Of increments and upserts it sees the files that are there now, not what earlier runs loaded.
+    """
     from pipelines import checks, drift, identifiers, tables, warehouse
 
     loaded = studies.load(study)
@@ -297,8 +300,8 @@ def compute(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="CSV or Parquet: patient_id, start_date, quantity, days_supply, and drug_text or ingredient, "
-            "strength, strength_unit and form; optional ndc, route, end_date.",
+            help="CSV, Parquet, SAS, SPSS or Stata: patient_id, start_date, quantity, days_supply, and drug_text or "
+            "ingredient, strength, strength_unit and form; optional ndc, route, end_date.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="CSV or Parquet to write, one row per patient and specification.")],
@@ -398,7 +401,9 @@ def compute(
 
 @mme.command()
 def read(
-    table: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV or Parquet with drug texts.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="CSV, Parquet, SAS, SPSS or Stata file with drug texts.")
+    ],
     out: Annotated[Path, typer.Option(help="CSV or Parquet to write, one row per distinct text.")],
     column: Annotated[str, typer.Option(help="Column with the texts.")] = "drug_text",
 ) -> None:
