@@ -206,14 +206,11 @@ def quality(
     found = qualities.read(folder / "quality")
     limits = qualities.thresholds(threshold or [])
     judged = found.model_copy(update={"results": qualities.judged(found.results, limits)})
-    shown = RichTable("Table", "Check", "Status", "Severity", "Failing", "At risk", "Allowed")
     for before, now in zip(found.results, judged.results, strict=True):
         if now.is_open or now != before:
-            status = now.status if now.status == before.status else f"{before.status} -> {now.status}"
-            failing = "-" if now.failing_rows is None else f"{now.failing_rows:,}"
-            shown.add_row(now.table, now.check, status, now.severity, failing, f"{now.rows:,}", now.threshold or "-")
-    if shown.row_count:
-        console.print(shown)
+            then = "" if now.status == before.status else f"{before.status.replace('_', ' ')} -> "
+            line = f"{now.severity}: {now.table}.{now.check}: {then}{now.outcome}"
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
     statuses = Counter(result.status for result in judged.results)
     counted = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in statuses.items())
     console.print(f"Run {found.run_id}: {counted or 'nothing was checked'}", soft_wrap=True, highlight=False)
