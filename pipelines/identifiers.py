@@ -252,12 +252,12 @@ def _names_of(column: str) -> list[dict[str, str]]:
         if row["word"] == name or (row["is_whole_name"] != "true" and f" {row['word']} " in f" {name} ")
     ]
     # The address in ip_address is none of a house.
-    longest = [
-        row
-        for row in met
-        if not any(f" {row['word']} " in f" {other['word']} " for other in met if other["word"] != row["word"])
-    ]
+    longest = [row for row in met if not any(_is_within(row["word"], other["word"]) for other in met)]
     return list({row["kind"]: row for row in reversed(longest)}.values())
+
+
+def _is_within(word: str, other: str) -> bool:
+    return word != other and f" {word} " in f" {other} "
 
 
 def _is_value(column: str) -> bool:
