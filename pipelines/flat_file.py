@@ -1,8 +1,9 @@
-"""A user's own table in one file: CSV, gzipped CSV or Parquet, in and out."""
+"""A user's own table in one file: CSV, gzipped CSV, Parquet, SAS, SPSS or Stata in; CSV or Parquet out."""
 
 import csv
 import gzip
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.errors import ExtractError, WorkspaceError
+from pipelines.extracts import stat_file
+from pipelines.extracts.delivered import STAT_SUFFIXES, open_bytes
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
+SUFFIXES = (".csv", ".csv.gz", ".parquet", *STAT_SUFFIXES)
 WRITTEN_SUFFIXES = (".csv", ".parquet")
 
 # A spreadsheet runs what starts so, and some skip white space and read wide letters first.
@@ -25,13 +28,13 @@ def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl
     """Read named columns of a file.
 
     Args:
-        path: CSV (UTF-8, header line), gzipped CSV or Parquet; the suffix tells which.
+        path: CSV (UTF-8, header line), gzipped CSV, Parquet, or a file of SAS, SPSS or Stata; the suffix tells which.
         columns: Columns to read; others are left.
         optional: Columns to read where the file has them.
 
     Returns:
-        One row per record, in the file's order. All columns of a CSV are text, those of Parquet are text, numbers,
-        days or days with a time, as it has them; an empty cell is null.
+        One row per record, in the file's order. Columns of Parquet are text, numbers, days or days with a
+        time, as it has them, all others are text; an empty cell is null.
 
     Raises:
         ExtractError: The file is missing, of another kind or not readable, two columns have one name, a row has more
@@ -41,10 +44,10 @@ def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl
         raise ExtractError(f"{path}: there is no such file. Give the path of a CSV or Parquet file.")
     _refuse_unknown_suffix(path, SUFFIXES)
     try:
-        rows = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
+        rows = _rows(path)
     except pl.exceptions.NoDataError:
         raise ExtractError(f"{path}: is empty. Write a header line and rows.") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
         if "utf-8" in str(error).lower():
             raise ExtractError(f"{path}: is not UTF-8. Save it as UTF-8.") from None
         kind = "Parquet" if path.suffix == ".parquet" else "CSV with as many cells in each row as in its header"
@@ -52,10 +55,22 @@ def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl
     wanted = list(columns)
     if missing := [column for column in wanted if column not in rows.columns]:
         raise ExtractError(f"{path}: has no column {', '.join(missing)}. Name it so in the header.")
-    if path.suffix != ".parquet":
+    if path.name.endswith((".csv", ".csv.gz")):
         _refuse_unlike_header(path, rows)
     rows = rows.select(*wanted, *(column for column in optional if column in rows.columns))
     return rows.with_columns(_plain(path, column) for column in rows)
+
+
+def _rows(path: Path) -> pl.DataFrame:
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    if path.suffix in STAT_SUFFIXES:
+        where = str(path)
+        return pl.concat(stat_file.chunks(path, where, stat_file.columns_of(path, where)))
+    if path.suffix == ".gz":
+        with open_bytes(path, str(path)) as stream:
+            return pl.read_csv(stream.read(), infer_schema=False)
+    return pl.read_csv(path, infer_schema=False)
 
 
 def require_writable(out: Path, *others: Path) -> None:

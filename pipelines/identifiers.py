@@ -20,7 +20,7 @@ import polars as pl
 from pipelines import contracts, extracts, paths
 from pipelines.contracts import Contract
 from pipelines.errors import IdentifierError
-from pipelines.extracts import sample
+from pipelines.extracts import excerpt
 from pipelines.extracts.delivered import sql_name, sql_text
 from pipelines.settings import Settings
 from pipelines.study import Study
@@ -114,7 +114,7 @@ class _Looked:
 
 def _look(connection: Connection, contract: Contract, where: str, path: Path, settings: Settings) -> _Looked:
     source = contract.schema_name.removeprefix("raw_")
-    rows = sample.of(connection, contract, path)
+    rows = excerpt.of(connection, contract, path)
     rows = rows.select(name for name, type_ in rows.schema.items() if type_ == pl.String)
     if not rows.width:
         return _Looked([], [], None)

@@ -99,6 +99,22 @@ class DosePolicy(_Strict):
     neuraxial: Literal["lower_bound", "without"] = "lower_bound"
 
 
+class Pain(_Strict):
+    """Which pain scores count; all others keep their row and a reason.
+
+    Attributes:
+        scales: Scales of reference.pain_scale that may stand beside the numerical rating scale. A patient counts on one
+            alone: that of the first known score, of two at once the one named first.
+        recall: Time the question asked about.
+        settings: Settings that windows read. Scores from hospital speak of the stay; ``unknown`` is for sources that do
+            not tell the setting.
+    """
+
+    scales: list[str] = Field(["NRS"], min_length=1)
+    recall: Literal["now", "average", "worst", "least"] = "now"
+    settings: list[Literal["outpatient", "unknown"]] = Field(["outpatient"], min_length=1)
+
+
 class Study(_Strict):
     """A study file.
 
@@ -112,6 +128,7 @@ class Study(_Strict):
         parenteral_factor_set: The set whose parenteral factors convert injections and infusions; without one they
             have no dose, since published factors differ twofold and more.
         dose_policy: What becomes of overlapping supply and of special products.
+        pain: Which pain scores count.
         dose_definition: How the mean dose of a window is taken: over days in supply, or over all its days.
         settings: Windows and thresholds that differ from ``settings.py``.
         disclosure: What may be published.
@@ -128,6 +145,7 @@ class Study(_Strict):
     factor_set: str = "cdc_2022"
     parenteral_factor_set: str | None = None
     dose_policy: DosePolicy = DosePolicy()
+    pain: Pain = Pain()
     dose_definition: Literal["on_therapy_days", "window_days"] = "on_therapy_days"
     settings: Settings = Settings()
     disclosure: Disclosure = Disclosure()
@@ -161,9 +179,16 @@ class Study(_Strict):
         return (
             self.settings.parameters()
             | self.dose_policy.model_dump()
+            | {f"pain_{name}": value for name, value in self.pain.model_dump().items()}
             | self.model_dump(include={"factor_set", "parenteral_factor_set", "dose_definition"})
             | self.disclosure.model_dump()
+            | {"shifted_sources": self.shifted_sources}
         )
+
+    @property
+    def shifted_sources(self) -> list[str]:
+        """Sources whose dates have no calendar."""
+        return sorted(name for name, source in self.sources.items() if source.dates == "shifted")
 
 
 def load(path: Path) -> Study:
@@ -181,6 +206,7 @@ def load(path: Path) -> Study:
         raise StudyError(f"{path}: {_faults(error)}. Correct the file; studies/demo.yaml shows every key.") from None
     _refuse_unknown_sources(path, study)
     refuse_unknown_factor_sets(path, study)
+    _refuse_scales_beside_nrs(path, study.pain)
     study = _with_absolute_folders(path, study)
     _refuse_misplaced_output(path, study)
     if study.ndc_table:
@@ -240,6 +266,27 @@ def refuse_unknown_factor_sets(path: Path | str, study: Study) -> None:
             f"{path}: parenteral factor set {study.parenteral_factor_set} has no parenteral factors. "
             f"Use one of {', '.join(parenteral)}, or leave the key out: parenteral doses then stay unknown."
         )
+
+
+def _refuse_scales_beside_nrs(path: Path, pain: Pain) -> None:
+    """Refuse scales that nobody knows, that must not stand beside the numerical one, or that ask of another time."""
+    rows = pl.read_csv(paths.SQL / "1_reference" / "pain_scale.csv", infer_schema=False).rows_by_key(
+        "instrument", named=True, unique=True
+    )
+    usable = [
+        name for name, scale in rows.items() if scale["nrs_use"] != "never" and scale["recall"] in (None, pain.recall)
+    ]
+    for name in pain.scales:
+        if name not in rows:
+            what = f"{name} is no scale of sql/1_reference/pain_scale.csv"
+        elif rows[name]["nrs_use"] == "never":
+            reason = rows[name]["nrs_use_reason"]
+            what = f"{name} never stands beside NRS ({reason[0].lower()}{reason[1:]})"
+        elif name not in usable:
+            what = f"{name} asks about {rows[name]['recall']} pain, the study counts {pain.recall}"
+        else:
+            continue
+        raise StudyError(f"{path}: pain.scales: {what}. Use {', '.join(usable)} for pain {pain.recall}.")
 
 
 def _with_absolute_folders(path: Path, study: Study) -> Study:

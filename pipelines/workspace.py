@@ -3,6 +3,7 @@
 Layout::
 
     <output>/work/warehouse.duckdb     the writer's
+    <output>/work/corrections/         corrected rows by source and table, which the next run reads
     <output>/runs/<run_id>/            warehouse.duckdb, report/, quality/, manifest.json; kept are the last 3 published
                                        and the last 3 others, which have quality/ alone
     <output>/current -> runs/<run_id>  swapped by one rename: warehouse and report change together
@@ -61,6 +62,10 @@ class Workspace:
 
     def run_folder(self, run_id: str) -> Path:
         return self.root / "runs" / run_id
+
+    def corrections(self, source: str, table: str) -> Path:
+        """Corrected rows of one delivered table; there only where any were given."""
+        return self.root / "work" / "corrections" / source / f"{table}.parquet"
 
     def create(self) -> None:
         """Make the folders, readable by their owner alone.

@@ -14,7 +14,7 @@ from pipelines import contracts, identifiers, simulator
 from pipelines import study as studies
 from pipelines.contracts import Contract
 from pipelines.errors import IdentifierError
-from pipelines.extracts import sample
+from pipelines.extracts import excerpt
 from pipelines.run import Run
 from pipelines.settings import Settings
 from tests import mimic_iv_demo
@@ -371,16 +371,16 @@ def test_json_lines_are_looked_at_by_path(extract):
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.ndjson"])
 def test_a_damaged_file_is_for_whoever_loads_it(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
-    sample.of(duckdb.connect(), contract(), tmp_path / name)
+    excerpt.of(duckdb.connect(), contract(), tmp_path / name)
 
 
 def test_a_longer_file_is_looked_at_all_over(extract, monkeypatch):
-    monkeypatch.setattr(sample, "WHOLE_BYTES", 1000)
-    monkeypatch.setattr(sample, "BLOCK_BYTES", 1000)
-    monkeypatch.setattr(sample, "BLOCKS_PER_BLOCK_READ", 4)
+    monkeypatch.setattr(excerpt, "WHOLE_BYTES", 1000)
+    monkeypatch.setattr(excerpt, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(excerpt, "BLOCKS_PER_BLOCK_READ", 4)
     rows = {"a": [f"row {number:07d}" for number in range(100_000)]}
     for name in ("t.csv", "t.csv.gz"):
-        read = sample.of(duckdb.connect(), contract(), extract.file(name, rows))["a"]
+        read = excerpt.of(duckdb.connect(), contract(), extract.file(name, rows))["a"]
         assert read[0] == "row 0000000" and 20_000 < len(read) < 30_000
         assert set(read) <= set(rows["a"]), "whole lines only"
         numbers = [int(text[4:]) for text in read]

@@ -6,5 +6,6 @@ quarantine instead of stopping the run.
 
 from pipelines.extracts.delivered import require_folder
 from pipelines.extracts.loading import Loaded, delivered_files, load
+from pipelines.extracts.sample import samples
 
-__all__ = ["Loaded", "delivered_files", "load", "require_folder"]
+__all__ = ["Loaded", "delivered_files", "load", "require_folder", "samples"]

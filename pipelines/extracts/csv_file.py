@@ -29,7 +29,7 @@ from pipelines.extracts.delivered import (
     sql_name,
     sql_text,
 )
-from pipelines.warehouse import count
+from pipelines.warehouse import Connection, count
 
 _WIDE_MARKS = {  # the little-endian mark of UTF-32 starts with that of UTF-16, so it comes first
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -134,6 +134,28 @@ def _scan(file: DeliveredFile) -> _Text:
     header = b""
     lines = blank_lines = size_bytes = separators = 0
     is_standard = True
+    for block in blocks(file):
+        size_bytes += len(block)
+        lines += block.count(b"\n") + (not block.endswith(b"\n"))
+        if not header:
+            block = block.removeprefix(codecs.BOM_UTF8)
+            header = next(filter(None, map(_content, block.split(b"\n"))), b"")
+        if block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block:
+            blank_lines += len(_BLANK_LINES.findall(block))
+        quoted, is_block_standard = _quoted_commas(block) if b'"' in block else (0, True)
+        separators += block.count(b",") - quoted
+        is_standard = is_standard and is_block_standard and not _has_control(block)
+    return _Text(header, lines, lines - blank_lines, size_bytes, separators, is_standard)
+
+
+def blocks(file: DeliveredFile) -> Iterator[bytes]:
+    """The bytes of a text file, decompressed and found to be UTF-8, in blocks that end where a line ends.
+
+    Raises:
+        ExtractError: The file is damaged, empty, or in another encoding.
+    """
+    lines = 0
+    is_empty = True
     try:
         with open_bytes(file.path, file.where) as stream:
             # A block ends where a line ends, so that it can be judged by itself.
@@ -143,21 +165,13 @@ def _scan(file: DeliveredFile) -> _Text:
                         f"{file.where}: has a line of more than {LINE_MAX_BYTES >> 20} MiB. Deliver one record a line."
                     )
                 _check_encoding(file, block, lines)
-                size_bytes += len(block)
-                lines += block.count(b"\n") + (not block.endswith(b"\n"))
-                if not header:
-                    block = block.removeprefix(codecs.BOM_UTF8)
-                    header = next(filter(None, map(_content, block.split(b"\n"))), b"")
-                if block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block:
-                    blank_lines += len(_BLANK_LINES.findall(block))
-                quoted, is_block_standard = _quoted_commas(block) if b'"' in block else (0, True)
-                separators += block.count(b",") - quoted
-                is_standard = is_standard and is_block_standard and not _has_control(block)
+                lines += block.count(b"\n")
+                is_empty = False
+                yield block
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise ExtractError(f"{file.where}: is cut short or damaged gzip. Deliver it again.") from None
-    if not size_bytes:
+    if is_empty:
         raise ExtractError(f"{file.where}: is empty. Deliver it again.")
-    return _Text(header, lines, lines - blank_lines, size_bytes, separators, is_standard)
 
 
 def _is_gzip(path: Path) -> bool:
@@ -224,9 +238,7 @@ def _header(file: DeliveredFile, line: bytes) -> list[str]:
 
 def _read_by_line(file: DeliveredFile, text: _Text, delivered: list[str]) -> Delivery:
     """Split a file into records here, and reject the lines that are none."""
-    # DuckDB's own folder for what does not fit in memory is one that a locked-down warehouse may read.
-    [[folder]] = file.connection.execute("select current_setting('temp_directory')").fetchall()
-    spill = folder if Path(folder).is_dir() else None
+    spill = spill_folder(file.connection)
     # Temporary files are readable by this user alone, and gone at the end.
     with NamedTemporaryFile(dir=spill) as records, NamedTemporaryFile(dir=spill) as rejects:
         with open_bytes(file.path, file.where) as stream:
@@ -253,6 +265,12 @@ def _read_by_line(file: DeliveredFile, text: _Text, delivered: list[str]) -> Del
             f"{read} and {rejected} were read. Report this."
         )
     return Delivery(file, delivered, read + rejected, row_number="source_row")
+
+
+def spill_folder(connection: Connection) -> str | None:
+    """DuckDB's own folder for what does not fit in memory: one that a locked-down warehouse may read."""
+    [[folder]] = connection.execute("select current_setting('temp_directory')").fetchall()
+    return folder if Path(folder).is_dir() else None
 
 
 @dataclass(frozen=True)
