@@ -16,10 +16,10 @@ import polars as pl
 from pipelines import contracts
 from pipelines.contracts import Column, Contract
 from pipelines.errors import ExtractError
-from pipelines.extracts import samples
+from pipelines.extracts import heads
 from pipelines.extracts.delivered import delivered_as, sql_name, sql_text
+from pipelines.extracts.head import Head
 from pipelines.extracts.loading import PATTERNS
-from pipelines.extracts.sample import Sample
 from pipelines.study import Study
 
 # Below so many values a column with slips would pass for one of another type.
@@ -67,8 +67,8 @@ def found(study: Study) -> list[Drift]:
             drift
             for source in sorted(study.sources)
             for contract in contracts.raw_contracts(source)
-            for sample in samples(contract, study.sources[source].folder)
-            for drift in of(connection, contract, source, sample)
+            for head in heads(contract, study.sources[source].folder)
+            for drift in of(connection, contract, source, head)
         ]
 
 
@@ -88,20 +88,20 @@ def refuse(drifts: Iterable[Drift]) -> None:
         )
 
 
-def of(connection: duckdb.DuckDBPyConnection, contract: Contract, source: str, sample: Sample) -> list[Drift]:
+def of(connection: duckdb.DuckDBPyConnection, contract: Contract, source: str, head: Head) -> list[Drift]:
     """What one file's columns are that its contract does not say."""
     declared = {delivered_as(column).lower(): column for column in contract.columns}
-    delivered = {name.lower(): name for name in sample.rows.columns}
+    delivered = {name.lower(): name for name in head.rows.columns}
     if not declared.keys() & delivered.keys():
         return []  # it is no header, which loading says better
     new = [name for name in delivered if name not in declared]
     gone = [name for name in declared if name not in delivered]
-    renamed = _renamed(connection, gone, new, list(declared.values()), list(delivered), sample)
+    renamed = _renamed(connection, gone, new, list(declared.values()), list(delivered), head)
 
     def drift(
         column: str, kind: Literal["new", "gone", "renamed", "retyped"], is_critical: bool, now: str | None = None
     ) -> Drift:
-        return Drift(source, contract.table, sample.where, column, kind, now, is_critical)
+        return Drift(source, contract.table, head.where, column, kind, now, is_critical)
 
     drifts = []
     for name in gone:
@@ -110,7 +110,7 @@ def of(connection: duckdb.DuckDBPyConnection, contract: Contract, source: str, s
             drifts.append(drift(column, "renamed", is_needed, delivered[renamed[name]]))
         elif is_needed:
             drifts.append(drift(column, "gone", True))
-    for name, held in _retyped(connection, declared, delivered, sample):
+    for name, held in _retyped(connection, declared, delivered, head):
         drifts.append(drift(delivered[name], "retyped", held != "fractions of numbers", held))
     return drifts + [drift(delivered[name], "new", False) for name in new if name not in renamed.values()]
 
@@ -121,11 +121,11 @@ def _renamed(
     new: Sequence[str],
     declared: Sequence[Column],
     delivered: Sequence[str],
-    sample: Sample,
+    head: Head,
 ) -> dict[str, str]:
     """New names by the gone ones that they may stand for: alike, or at the same place and of the same type."""
     names = [delivered_as(column).lower() for column in declared]
-    spelled = {name.lower(): name for name in sample.rows.columns}
+    spelled = {name.lower(): name for name in head.rows.columns}
     found: dict[str, str] = {}
     for name in gone:
         left = [other for other in new if other not in found.values()]
@@ -140,7 +140,7 @@ def _renamed(
         ]
         column = declared[names.index(name)]
         for other in at_its_place:
-            if _share_unfit(connection, sample.rows[spelled[other]], column.type) == 0:
+            if _share_unfit(connection, head.rows[spelled[other]], column.type) == 0:
                 found[name] = other
     return found
 
@@ -156,12 +156,12 @@ def _neighbours(names: Sequence[str], name: str) -> tuple[str | None, str | None
 
 
 def _retyped(
-    connection: duckdb.DuckDBPyConnection, declared: dict[str, Column], delivered: dict[str, str], sample: Sample
+    connection: duckdb.DuckDBPyConnection, declared: dict[str, Column], delivered: dict[str, str], head: Head
 ) -> Iterable[tuple[str, str]]:
     """Columns whose values no longer have the declared type, with what they are now."""
     for name in (name for name in declared if name in delivered):
-        type_, type_now = declared[name].type, sample.types.get(delivered[name])
-        values = sample.rows[delivered[name]]
+        type_, type_now = declared[name].type, head.types.get(delivered[name])
+        values = head.rows[delivered[name]]
         if type_ == "VARCHAR" and type_now in ("DOUBLE", "FLOAT"):
             yield name, "fractions of numbers"  # 00406 became 406.0
         elif (values.count() >= FEWEST_VALUES) and _share_unfit(connection, values, type_) > MOST:

@@ -20,12 +20,13 @@ import polars as pl
 from pipelines import contracts, extracts, paths
 from pipelines.contracts import Contract
 from pipelines.errors import IdentifierError
-from pipelines.extracts import excerpt
+from pipelines.extracts import sample
 from pipelines.extracts.delivered import sql_name, sql_text
 from pipelines.settings import Settings
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
+NAME_CHARACTERS = 200  # of a column's name; a longer one is a row that passes for a header
 AGE, BIRTH, FREE_TEXT = "age", "birth_year", "free_text"
 
 
@@ -114,15 +115,17 @@ class _Looked:
 
 def _look(connection: Connection, contract: Contract, where: str, path: Path, settings: Settings) -> _Looked:
     source = contract.schema_name.removeprefix("raw_")
-    rows = excerpt.of(connection, contract, path)
+    rows = sample.of(connection, contract, path)
     rows = rows.select(name for name, type_ in rows.schema.items() if type_ == pl.String)
     if not rows.width:
         return _Looked([], [], None)
+    delivered = [name.strip()[:NAME_CHARACTERS] for name in rows.columns]
+    rows.columns = [f"c{place}" for place in range(rows.width)]  # a delivered name may be anything
     counts = _value_counts(connection, rows, settings)
     findings: dict[tuple[str, str], Finding] = {}
     births: list[tuple[Finding, list[int]]] = []
     years: list[int] = []
-    for place, (column, told) in enumerate(zip(rows.columns, counts, strict=True), 1):
+    for place, (column, told) in enumerate(zip(delivered, counts, strict=True), 1):
         distinct = told["distinct_count"]
         shown = column if re.search(r"[A-Za-z]", column) and not _is_value(column) else f"number {place}"
         by_name = {row["kind"]: told[f"name_{row['number']}"] for row in _names_of(column)}

@@ -14,7 +14,7 @@ from pipelines import contracts, identifiers, simulator
 from pipelines import study as studies
 from pipelines.contracts import Contract
 from pipelines.errors import IdentifierError
-from pipelines.extracts import excerpt
+from pipelines.extracts import sample
 from pipelines.run import Run
 from pipelines.settings import Settings
 from tests import mimic_iv_demo
@@ -371,16 +371,16 @@ def test_json_lines_are_looked_at_by_path(extract):
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.ndjson"])
 def test_a_damaged_file_is_for_whoever_loads_it(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
-    excerpt.of(duckdb.connect(), contract(), tmp_path / name)
+    sample.of(duckdb.connect(), contract(), tmp_path / name)
 
 
 def test_a_longer_file_is_looked_at_all_over(extract, monkeypatch):
-    monkeypatch.setattr(excerpt, "WHOLE_BYTES", 1000)
-    monkeypatch.setattr(excerpt, "BLOCK_BYTES", 1000)
-    monkeypatch.setattr(excerpt, "BLOCKS_PER_BLOCK_READ", 4)
+    monkeypatch.setattr(sample, "WHOLE_BYTES", 1000)
+    monkeypatch.setattr(sample, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(sample, "BLOCKS_PER_BLOCK_READ", 4)
     rows = {"a": [f"row {number:07d}" for number in range(100_000)]}
     for name in ("t.csv", "t.csv.gz"):
-        read = excerpt.of(duckdb.connect(), contract(), extract.file(name, rows))["a"]
+        read = sample.of(duckdb.connect(), contract(), extract.file(name, rows))["a"]
         assert read[0] == "row 0000000" and 20_000 < len(read) < 30_000
         assert set(read) <= set(rows["a"]), "whole lines only"
         numbers = [int(text[4:]) for text in read]
@@ -394,6 +394,14 @@ def test_no_cell_stops_the_screen(cells):
     rows = pl.DataFrame({"a": pl.Series(cells, dtype=pl.String)})
     [told] = identifiers._value_counts(connection, rows, Settings())
     assert told["distinct_count"] <= len(cells)
+
+
+@pytest.mark.parametrize(
+    "header", ["a,a", "a, a", ",", 'a,"b""c"', "a,b\0c", "a,b; drop table sampled", "a," + "x." * 500_000, "a,'"]
+)
+def test_no_header_stops_the_screen(header, extract, monkeypatch):
+    (extract.folder / "t.csv").write_text(f"{header}\nx,078-05-1120\n")
+    assert [one.kind for one in extract.screened(monkeypatch)] == ["ssn"]
 
 
 # --- Real extracts ---

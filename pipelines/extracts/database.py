@@ -53,16 +53,6 @@ def read(file: DeliveredFile) -> Delivery:
     return Delivery(file, columns, count(file.connection, file.table))
 
 
-def excerpt(connection: Connection, contract: Contract, path: Path, rows: int) -> pl.DataFrame:
-    """Every column as text, of some rows from all over the table."""
-    with _attached(connection, path):
-        [(schema, table)] = _tables(connection, contract, path)
-        table = f"{_ATTACHED}.{sql_name(schema)}.{sql_name(table)}"
-        share = 100 * rows / max(count(connection, table), 1)
-        sampled = "" if share >= 100 else f"using sample {share:.6f} percent (system, 1)"
-        return connection.sql(f"select columns(*)::varchar from {table} {sampled}").pl()
-
-
 def head(
     connection: Connection, contract: Contract, path: Path, limit_rows: int = 1000
 ) -> list[tuple[str, pl.DataFrame]]:
@@ -80,6 +70,16 @@ def head(
             )
             for schema, table in _tables(connection, contract, path)
         ]
+
+
+def sample(connection: Connection, contract: Contract, path: Path, rows: int) -> pl.DataFrame:
+    """Every column as text, of some rows from all over the table."""
+    with _attached(connection, path):
+        [(schema, table)] = _tables(connection, contract, path)
+        table = f"{_ATTACHED}.{sql_name(schema)}.{sql_name(table)}"
+        share = 100 * rows / max(count(connection, table), 1)
+        sampled = "" if share >= 100 else f"using sample {share:.6f} percent (system, 1)"
+        return connection.sql(f"select columns(*)::varchar from {table} {sampled}").pl()
 
 
 @contextmanager
