@@ -26,7 +26,7 @@ from typer.core import TyperGroup
 
 import pipelines
 from pipelines import study as studies
-from pipelines.errors import CheckError, PipelineError
+from pipelines.errors import CheckError, PipelineError, printable
 from pipelines.overlap import Overlap
 
 if TYPE_CHECKING:
@@ -495,7 +495,7 @@ def _print_drift(loaded: studies.Study) -> list["Drift"]:
     drifts = drift.found(loaded)
     for found in drifts:
         severity = "critical" if found.is_critical else "warning"
-        console.print(f"{severity}: {found}.", soft_wrap=True, markup=False, highlight=False)
+        console.print(printable(f"{severity}: {found}."), soft_wrap=True, markup=False, highlight=False)
     return drifts
 
 
@@ -506,7 +506,7 @@ def _print_identifiers(found: list) -> None:
     for one in found:
         counted = f"{one.value_count:,} of {one.distinct_count:,} ({one.share:.0%})"
         cells = (one.file, one.column, one.kind, one.by, counted, one.reason or "not accepted")
-        shown.add_row(*(escape(cell) for cell in cells))
+        shown.add_row(*(escape(printable(cell)) for cell in cells))
     console.print(shown)
 
 
@@ -573,9 +573,7 @@ def main() -> None:
 
 
 def _complain(message: str) -> int:
-    # Names of delivered files and columns stand in messages: on a terminal they must not act, nor pass for a line.
-    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in message)
-    print(f"error: {plain}", file=sys.stderr)
+    print(f"error: {message}", file=sys.stderr)
     return 1
 
 

@@ -140,7 +140,7 @@ class Study(_Strict):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
-    sources: dict[str, Source] = Field(min_length=1)
+    sources: dict[contracts.Name, Source] = Field(min_length=1)
     output: Path
     ndc_table: Path | None = None
     factor_set: str = "cdc_2022"
