@@ -1,4 +1,4 @@
-"""The command line: ``oih run``, ``simulate``, ``check`` and ``ui``.
+"""The command line: ``oih run``, ``simulate``, ``check``, ``quality``, ``quarantine``, ``mme`` and ``ui``.
 
 Exit code 0 only when every blocking check passed and the report was published, 1 for what the user can mend, said
 in one line. Anything else is a bug: it keeps its traceback and leaves with 70.
@@ -13,19 +13,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 import typer.exceptions
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
+from rich.text import Text
 from typer.core import TyperGroup
 
 import pipelines
 from pipelines import study as studies
 from pipelines.errors import CheckError, PipelineError
 from pipelines.overlap import Overlap
+
+if TYPE_CHECKING:
+    from pipelines.drift import Drift
 
 app = typer.Typer(
     name="oih",
@@ -45,11 +50,20 @@ class _OneOff(TyperGroup):
         return super().parse_args(ctx, args)
 
 
+quarantine = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Rows that no table could take: count them, show them, feed them back corrected. Inside only.",
+)
+app.add_typer(quarantine, name="quarantine")
+
 mme = typer.Typer(cls=_OneOff, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(mme, name="mme")
 
 source = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(source, name="source", help="Add a source: draft its contracts and mappings, and see what is missing.")
+contract = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Data contracts.")
+app.add_typer(contract, name="contract")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
 BUG = 70  # what sysexits.h calls an internal software error
@@ -73,6 +87,7 @@ def run(study: StudyFile) -> None:
     """Run a study and publish its report."""
     loaded = studies.load(study)
     _require_inputs(loaded)
+    _print_drift(loaded)
     with _progress(f"Running {loaded.name}") as advance:
         from pipelines import run as runs
         from pipelines import tables
@@ -105,26 +120,32 @@ def simulate(
 @app.command()
 def check(study: StudyFile) -> None:
     """Validate a study's extracts without deriving anything."""
-    from pipelines import checks, tables, warehouse
+    from pipelines import checks, drift, identifiers, tables, warehouse
 
     loaded = studies.load(study)
     _require_inputs(loaded)
+    drift.refuse(_print_drift(loaded))
     wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
     folders = [source.folder for source in loaded.sources.values()]
     found = []
-    with (
-        tempfile.TemporaryDirectory(prefix="oih-check-") as folder,
-        _progress("Checking extracts") as advance,
-        warehouse.opened(Path(folder) / "check.duckdb", folders, loaded.memory_limit) as connection,
-    ):
-        for table in wanted:
-            advance(table.name, len(wanted))
-            table.build(connection, loaded)
-            found += checks.check(connection, table.contract) if table.contract else []
-        quarantined = connection.sql(
-            "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
-            "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
-        ).fetchall()
+    with tempfile.TemporaryDirectory(prefix="oih-check-") as folder, _progress("Checking extracts") as advance:
+        file = Path(folder) / "check.duckdb"
+        with warehouse.opened(file, folders, loaded.memory_limit) as connection:
+            looks_identifying = identifiers.screen(connection, loaded)
+        _print_identifiers(looks_identifying)
+        identifiers.refuse(looks_identifying)
+        # Mappings and contract queries run, as in a run, where no folder can be read any more.
+        for readable in (folders, []):
+            with warehouse.opened(file, readable, loaded.memory_limit) as connection:
+                for table in [table for table in wanted if table.is_ingest == bool(readable)]:
+                    advance(table.name, len(wanted))
+                    table.build(connection, loaded)
+                    found += checks.check(connection, table.contract) if table.contract else []
+        with warehouse.opened(file, [], loaded.memory_limit) as connection:
+            quarantined = connection.sql(
+                "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
+                "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
+            ).fetchall()
     _print_checked(found, quarantined)
     blocking = [result for result in found if result.blocks]
     if blocking:
@@ -143,6 +164,134 @@ def ui(
     from pipelines.defs import launch
 
     raise typer.Exit(launch.open_ui(study, studies.load(study), port))
+
+
+@contract.command()
+def export(
+    out: Annotated[Path, typer.Option(help="File to write; with --all the folder of all files.")],
+    table: Annotated[str | None, typer.Argument(metavar="TABLE", help="Table, e.g. clean.patient.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="The contracts of all tables, a file for each.")] = False,
+) -> None:
+    """Write contracts in the Open Data Contract Standard 3.1."""
+    from pipelines import odcs
+
+    if every == bool(table):
+        raise PipelineError("oih contract export: needs either a table or --all. Name one of them.")
+    written = odcs.write(table, out)
+    console.print(f"{len(written)} contracts: {out}" if every else f"Contract: {out}", soft_wrap=True)
+
+
+@app.command()
+def quality(
+    study: Annotated[Path, typer.Option(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")],
+    run: Annotated[str | None, typer.Option(metavar="ID", help="A run under <output>/runs; default: the last.")] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHECK=LIMIT", help="Another limit, e.g. clean.prescription.days_supply_between=1%."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the page under these limits.")] = None,
+) -> None:
+    """Show what a run checked, and what would pass under other limits, without running again."""
+    from pipelines import quality as qualities
+    from pipelines.workspace import Workspace
+
+    loaded = studies.load(study)
+    workspace = Workspace(loaded)
+    folder = qualities.run_folder(workspace, run)
+    if out and (out.resolve() == workspace.root or workspace.root in out.resolve().parents):
+        raise PipelineError(f"{out}: is inside the study's output. Choose another folder.")
+    found = qualities.read(folder / "quality")
+    limits = qualities.thresholds(threshold or [])
+    judged = found.model_copy(update={"results": qualities.judged(found.results, limits)})
+    shown = RichTable("Table", "Check", "Status", "Severity", "Failing", "At risk", "Allowed")
+    for before, now in zip(found.results, judged.results, strict=True):
+        if now.is_open or now != before:
+            status = now.status if now.status == before.status else f"{before.status} -> {now.status}"
+            failing = "-" if now.failing_rows is None else f"{now.failing_rows:,}"
+            shown.add_row(now.table, now.check, status, now.severity, failing, f"{now.rows:,}", now.threshold or "-")
+    if shown.row_count:
+        console.print(shown)
+    statuses = Counter(result.status for result in judged.results)
+    counted = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in statuses.items())
+    console.print(f"Run {found.run_id}: {counted or 'nothing was checked'}", soft_wrap=True, highlight=False)
+    if out:
+        console.print(f"Page: {qualities.write_again(out, folder, judged, loaded)}", soft_wrap=True)
+    blocking = [result for result in judged.results if result.blocks]
+    if blocking:
+        raise CheckError(
+            f"{'; '.join(f'{result.table}: {result.check}: {result.outcome}' for result in blocking)}. "
+            "Mend the extract or the contract and run again."
+        )
+
+
+@quarantine.command("list")
+def list_quarantine(study: StudyFile) -> None:
+    """Count the rejected rows of the last run by source, table, rule and column."""
+    from pipelines import quarantine as rejected
+
+    counts = rejected.counts(studies.load(study))
+    shown = RichTable("Step", "Source", "Table", "For", "Rule", "Column", "Rows")
+    for *place, count in counts.iter_rows():
+        shown.add_row(*map(str, place), f"{count:,}")
+    console.print(shown if len(counts) else "No row is in quarantine.")
+
+
+@quarantine.command("show")
+def show_quarantine(
+    study: StudyFile,
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Rule, as in oih quarantine list.")],
+    source: Annotated[str | None, typer.Option(help="Of this source only.")] = None,
+    table: Annotated[str | None, typer.Option(help="Of this delivered table only.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show of each table.")] = 10,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet to write all of them to, as delivered, to correct them there.")
+    ] = None,
+) -> None:
+    """Show rejected rows of one rule. Prints row values: keep it inside."""
+    from pipelines import flat_file
+    from pipelines import quarantine as rejected
+
+    loaded = studies.load(study)
+    if out:
+        flat_file.require_writable(out, study)
+    found = rejected.rows(loaded, rule, source, table)
+    if out:
+        if len(found) > 1:
+            raise PipelineError(f"{out}: {', '.join(found)} have such rows. Choose one with --source and --table.")
+        [rows] = found.values()
+        flat_file.write(rows, out)
+        console.print(f"{len(rows):,} rows of the extract, which stay inside: {out}", soft_wrap=True)
+        return
+    console.print("These are rows of the extract. Keep them inside.")
+    for name, rows in found.items():
+        for row in rows.head(limit).iter_rows(named=True):
+            place = f"{name}: record {row['source_row']} of {row['source_file']}, {row['column_name'] or 'whole row'}"
+            shown = RichTable("Column", "As delivered", title=Text(place), title_justify="left")
+            for column, value in list(row.items())[len(rejected.ABOUT) :]:
+                if value is not None:
+                    shown.add_row(column, Text(value))
+            console.print(shown)
+        if len(rows) > limit:
+            console.print(f"{name}: {len(rows) - limit:,} more. See --limit and --out.")
+
+
+@quarantine.command()
+def reprocess(
+    study: StudyFile,
+    corrected: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Corrected rows, in the columns of oih quarantine show --out.")
+    ],
+) -> None:
+    """Keep corrected rows, which the next run reads in the place of the rejected ones."""
+    from pipelines import quarantine as rejected
+
+    for kept in rejected.reprocess(studies.load(study), corrected):
+        console.print(
+            f"{kept.source}.{kept.table}: {kept.new:,} rows corrected, {kept.changed:,} corrected anew, "
+            f"{kept.same:,} as they were",
+            highlight=False,
+        )
+    console.print(f"The next run reads them: oih run {study}", soft_wrap=True, highlight=False)
 
 
 @mme.command()
@@ -337,6 +486,28 @@ def _require_inputs(loaded: studies.Study) -> None:
     studies.require_truth(loaded)
 
 
+def _print_drift(loaded: studies.Study) -> list["Drift"]:
+    """Say first where the delivered columns are not those of the contracts."""
+    from pipelines import drift
+
+    drifts = drift.found(loaded)
+    for found in drifts:
+        severity = "critical" if found.is_critical else "warning"
+        console.print(f"{severity}: {found}.", soft_wrap=True, markup=False, highlight=False)
+    return drifts
+
+
+def _print_identifiers(found: list) -> None:
+    if not found:
+        return
+    shown = RichTable("File", "Column", "Looks like", "Told by", "Distinct values that do", "Accepted because")
+    for one in found:
+        counted = f"{one.value_count:,} of {one.distinct_count:,} ({one.share:.0%})"
+        cells = (one.file, one.column, one.kind, one.by, counted, one.reason or "not accepted")
+        shown.add_row(*(escape(cell) for cell in cells))
+    console.print(shown)
+
+
 def _print_checked(found: list, quarantined: list[tuple]) -> None:
     by_table: dict[str, Counter[str]] = {}
     for result in found:
@@ -400,7 +571,9 @@ def main() -> None:
 
 
 def _complain(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    # Names of delivered files and columns stand in messages: on a terminal they must not act, nor pass for a line.
+    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in message)
+    print(f"error: {plain}", file=sys.stderr)
     return 1
 
 

@@ -24,6 +24,10 @@ class ExtractError(PipelineError):
     """A delivered file is missing or cannot be the extract its contract describes."""
 
 
+class IdentifierError(ExtractError):
+    """A delivered file holds what identifies people."""
+
+
 class LedgerError(PipelineError):
     """Rows went missing or were made up between two steps."""
 

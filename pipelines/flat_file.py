@@ -1,8 +1,9 @@
-"""A user's own table in one file: CSV, gzipped CSV or Parquet, in and out."""
+"""A user's own table in one file: CSV, gzipped CSV, Parquet, SAS, SPSS or Stata in; CSV or Parquet out."""
 
 import csv
 import gzip
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,9 +11,15 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.errors import ExtractError, WorkspaceError
+from pipelines.extracts import stat_file
+from pipelines.extracts.delivered import STAT_SUFFIXES, open_bytes
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
+SUFFIXES = (".csv", ".csv.gz", ".parquet", *STAT_SUFFIXES)
 WRITTEN_SUFFIXES = (".csv", ".parquet")
+
+# A spreadsheet runs what starts so, and some skip white space and read wide letters first.
+FORMULA = r"^[\s\x00]*[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 csv.field_size_limit(2**31 - 1)  # a text may be long
 
@@ -21,13 +28,13 @@ def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl
     """Read named columns of a file.
 
     Args:
-        path: CSV (UTF-8, header line), gzipped CSV or Parquet; the suffix tells which.
+        path: CSV (UTF-8, header line), gzipped CSV, Parquet, or a file of SAS, SPSS or Stata; the suffix tells which.
         columns: Columns to read; others are left.
         optional: Columns to read where the file has them.
 
     Returns:
-        One row per record, in the file's order. All columns of a CSV are text, those of Parquet are text, numbers,
-        days or days with a time, as it has them; an empty cell is null.
+        One row per record, in the file's order. Columns of Parquet are text, numbers, days or days with a
+        time, as it has them, all others are text; an empty cell is null.
 
     Raises:
         ExtractError: The file is missing, of another kind or not readable, two columns have one name, a row has more
@@ -37,10 +44,10 @@ def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl
         raise ExtractError(f"{path}: there is no such file. Give the path of a CSV or Parquet file.")
     _refuse_unknown_suffix(path, SUFFIXES)
     try:
-        rows = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
+        rows = _rows(path)
     except pl.exceptions.NoDataError:
         raise ExtractError(f"{path}: is empty. Write a header line and rows.") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
         if "utf-8" in str(error).lower():
             raise ExtractError(f"{path}: is not UTF-8. Save it as UTF-8.") from None
         kind = "Parquet" if path.suffix == ".parquet" else "CSV with as many cells in each row as in its header"
@@ -48,10 +55,22 @@ def read(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pl
     wanted = list(columns)
     if missing := [column for column in wanted if column not in rows.columns]:
         raise ExtractError(f"{path}: has no column {', '.join(missing)}. Name it so in the header.")
-    if path.suffix != ".parquet":
+    if path.name.endswith((".csv", ".csv.gz")):
         _refuse_unlike_header(path, rows)
     rows = rows.select(*wanted, *(column for column in optional if column in rows.columns))
     return rows.with_columns(_plain(path, column) for column in rows)
+
+
+def _rows(path: Path) -> pl.DataFrame:
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    if path.suffix in STAT_SUFFIXES:
+        where = str(path)
+        return pl.concat(stat_file.chunks(path, where, stat_file.columns_of(path, where)))
+    if path.suffix == ".gz":
+        with open_bytes(path, str(path)) as stream:
+            return pl.read_csv(stream.read(), infer_schema=False)
+    return pl.read_csv(path, infer_schema=False)
 
 
 def require_writable(out: Path, *others: Path) -> None:
@@ -75,6 +94,8 @@ def require_writable(out: Path, *others: Path) -> None:
 def write(rows: pl.DataFrame, path: Path) -> None:
     """Write a file, CSV or Parquet by its suffix; it is there whole or not at all.
 
+    A text that a spreadsheet would run as a formula gets an apostrophe before it in a CSV; numbers are left alone.
+
     Raises:
         WorkspaceError: The file cannot be written.
         ExtractError: The suffix is neither.
@@ -82,12 +103,30 @@ def write(rows: pl.DataFrame, path: Path) -> None:
     _refuse_unknown_suffix(path, WRITTEN_SUFFIXES)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        rows.write_parquet(unfinished) if path.suffix == ".parquet" else rows.write_csv(unfinished)
+        rows.write_parquet(unfinished) if path.suffix == ".parquet" else without_formulas(rows).write_csv(unfinished)
         unfinished.replace(path)
     except (OSError, pl.exceptions.PolarsError):
         with suppress(OSError):
             unfinished.unlink()
         raise _unwritable(path) from None
+
+
+def without_formulas(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows for a CSV: texts and column names that a spreadsheet would run start with an apostrophe.
+
+    Source: OWASP, CSV Injection. A text that is a number, such as -5, is none.
+    """
+
+    def plain(text: pl.Expr) -> pl.Expr:
+        is_formula = text.str.contains(FORMULA) & ~text.str.contains(NUMBER)
+        return pl.when(is_formula).then(pl.lit("'") + text).otherwise(text)
+
+    texts = [name for name, type_ in rows.schema.items() if type_ in (pl.String, pl.Categorical, pl.Enum)]
+    header = pl.DataFrame({"name": rows.columns}, schema={"name": pl.String})
+    plain_header = header.select(plain(pl.col("name")).alias("plain"))["plain"]
+    return rows.with_columns(plain(pl.col(name).cast(pl.String)).alias(name) for name in texts).rename(
+        dict(zip(rows.columns, plain_header, strict=True))
+    )
 
 
 def _unwritable(path: Path) -> WorkspaceError:

@@ -24,6 +24,7 @@ from pipelines import contracts, disclosure, paths, settings, sql_files
 from pipelines.checks import CheckResult
 from pipelines.contracts import Contract, Sum
 from pipelines.disclosure import Published
+from pipelines.sql_files import SqlFile
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
@@ -112,7 +113,7 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
             withheld=WITHHELD,
             references=References(),
             style=Markup((paths.REPORTS / "style.css").read_text()),
-            charts={name: _svg(chart) for name, chart in _charts(published, min_cell_count).items()},
+            charts={name: svg(chart) for name, chart in _charts(published, min_cell_count).items()},
             tables={name: _rows(table, min_cell_count) for name, table in published.items()},
             totals=_totals(published["cohort_characteristic"].frame),
             checks=_counted(checks),
@@ -177,16 +178,26 @@ def _order(contract: Contract) -> str:
 def _fillings(study: Study) -> Iterator[Sum]:
     """Which delivered tables fill which clean table, so that the ledger's steps are known to add up across."""
     for source in study.sources:
-        for mapping in sql_files.mappings(source):
-            tables = ", ".join(f"'{table.split('.')[1]}'" for table in mapping.driving_tables)
+        mappings = sql_files.mappings(source)
+        for mapping in mappings:
             filled = mapping.table.split(".")[1]
-            step = "adjuvant" if filled == "adjuvant" else "clean"
+            looks = " or ".join(
+                f"(step = '{step}' and table_name = '{table}')" for step, table in _looks(mapping, mappings)
+            )
             yield Sum(
                 total=f"clean rows of {source} {filled}",
                 parts=["row_count"],
                 over=[],
-                where=f"source = '{source}' and step = '{step}' and outcome = 'clean' and table_name in ({tables})",
+                where=f"source = '{source}' and outcome = 'clean' and ({looks})",
             )
+
+
+def _looks(mapping: SqlFile, mappings: Iterable[SqlFile]) -> Iterator[tuple[str, str]]:
+    """The ledger's step for each delivered table of a mapping: clean, or the mapping's own where another is that."""
+    filled = mapping.table.split(".")[1]
+    for table in mapping.driving_tables:
+        main = max(other.table.split(".")[1] for other in mappings if table in other.driving_tables)
+        yield "clean" if filled == main else filled, table.split(".")[1]
 
 
 def _rows(table: Published, min_cell_count: int) -> list[Row]:
@@ -255,7 +266,7 @@ def _charts(published: Mapping[str, Published], min_cell_count: int) -> dict[str
     if "dose_specification" in published:
         cells = _heat_map(published["dose_specification"].frame)
         if cells:
-            undated = _label("zedler_sum", "definition")
+            undated = label("zedler_sum", "definition")
             top = max((cell["share"] for cell in cells if cell["definition"] != undated), default=0) or 1
             panels = json.dumps(list(dict.fromkeys(cell["overlap"] for cell in cells)))
             charts["dose_specification"] = _chart("dose_specification", cells, top=top, panels=panels)
@@ -276,8 +287,8 @@ def _heat_map(specification: pl.DataFrame) -> list[Row]:
     return [
         {
             "factor_set": row["factor_set"],
-            "definition": _label(row["definition"], "definition"),
-            "overlap": _label(row["overlap"], "overlap"),
+            "definition": label(row["definition"], "definition"),
+            "overlap": label(row["overlap"], "overlap"),
             "share": row["above_count"] / row["patient_count"],
             "percent": f"{row['above_count'] / row['patient_count']:.0%}".removesuffix("%"),
             "is_of_study": row["is_of_study"],
@@ -298,7 +309,7 @@ def _as_bar(row: Row) -> Row:
     patients = row["patient_count"]
     is_shown = isinstance(patients, int)
     return {
-        "name": _label(row["tier"], "tier"),
+        "name": label(row["tier"], "tier"),
         "patient_count": patients if is_shown else 0,
         "shown": _count(patients),
     }
@@ -310,7 +321,7 @@ def _chart(table: str, rows: list[Row], **values: Any) -> Row:
     return yaml.safe_load(definition) | {"data": {"values": rows}}
 
 
-def _svg(chart: Row) -> Markup:
+def svg(chart: Row) -> Markup:
     """A chart as SVG inside the page: text stays text, and the width gives way on a narrow screen."""
     import vl_convert
 
@@ -333,7 +344,7 @@ def _environment() -> jinja2.Environment:
         "share": _share,
         "percent": _percent,
         "number": _number,
-        "label": _label,
+        "label": label,
         "ordered": _ordered,
         "in_bands": _in_bands,
         "of_study": _of_study,
@@ -346,7 +357,7 @@ def _words() -> dict[str, dict[str, str]]:
     return yaml.safe_load((paths.REPORTS / "words.yaml").read_text())
 
 
-def _label(name: str, kind: str = "") -> str:
+def label(name: str, kind: str = "") -> str:
     """How the page says what a table holds."""
     return _words().get(kind, {}).get(name) or name.replace("_", " ")
 

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import checks, reporting, tables, warehouse
+from pipelines import checks, drift, identifiers, quality, reporting, tables, warehouse
 from pipelines import study as studies
 from pipelines.checks import CheckResult
-from pipelines.errors import CheckError, PipelineError
+from pipelines.drift import Drift
+from pipelines.errors import CheckError, PipelineError, WorkspaceError
+from pipelines.identifiers import Finding
 from pipelines.study import Study
 from pipelines.tables import Table
 from pipelines.warehouse import Connection
@@ -50,18 +52,22 @@ class Run:
         study: The study that runs.
         run_id: Names the run's folder.
         results: What was checked, in the order of flow.
-        built: Tables built and checked in this run.
+        drifts: Where the delivered columns are not those of the contracts.
+        row_counts: Rows of the tables built and checked in this run.
         failures: What stopped it, without a value of a row.
         is_published: It is the current one.
+        identifiers: Delivered columns that look identifying; None before the extracts were screened.
     """
 
     study: Study
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     results: list[CheckResult] = field(default_factory=list)
-    built: set[str] = field(default_factory=set)
+    drifts: list[Drift] = field(default_factory=list)
+    row_counts: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     is_published: bool = False
+    identifiers: list[Finding] | None = None
     _held: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -93,6 +99,7 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.workspace.connected() as connection:
                 warehouse.keep_only(connection, [table.name for table in tables.of(self.study)])
+            self.drifts = drift.found(self.study)
             self._held = held.pop_all()
         return self
 
@@ -110,17 +117,21 @@ class Run:
         """
         on_step.get()(table.name)
         with self._failure_noted(table.name):
+            drift.refuse(self.drifts)
             return self._build(table)
 
     def _build(self, table: Table) -> Built:
         readable = [source.folder for source in self.study.sources.values()] if table.is_ingest else []
         with self.workspace.connected(readable) as connection:
+            if table.is_ingest and self.identifiers is None:
+                self.identifiers = identifiers.screen(connection, self.study)
+            identifiers.refuse(self.identifiers or [])
             rows = table.build(connection, self.study)
             results = checks.check(connection, table.contract) if table.contract else []
             columns = _summary(connection, table)
             plot = reporting.plot(connection, self.study, table.name) if table.step == "report" else None
         self.results = [kept for kept in self.results if kept.table != table.name] + results
-        self.built.add(table.name)
+        self.row_counts[table.name] = rows
         return Built(rows, results, columns, plot)
 
     def publish(self) -> Path:
@@ -163,7 +174,7 @@ class Run:
             )
 
     def _not_built(self) -> list[str]:
-        return [table.name for table in tables.of(self.study) if table.name not in self.built]
+        return [table.name for table in tables.of(self.study) if table.name not in self.row_counts]
 
     def _blocking(self) -> list[str]:
         return [f"{found.table} {found.check}" for found in self.results if found.blocks]
@@ -181,15 +192,43 @@ class Run:
             raise
 
     def _write_quality(self) -> None:
-        blocking = [f"{check}: a blocking check that did not pass." for check in self._blocking()]
+        """Write the quality page, what it is made of, and the Data Docs behind it."""
+        folder = self.folder / "quality"
+        now = self._found()
         checks.data_docs(
             self.results,
-            self.folder / "quality",
+            folder / "data_docs",
             self.study.title,
             self._fact_lines(),
+            failures=now.failures,
+            not_built=now.not_built,
+        )
+        before = self._before()
+        with self.workspace.connected() as connection:
+            quality.write(folder, now, self.study, connection, before, data_docs="data_docs")
+
+    def _found(self) -> quality.RunResults:
+        blocking = [f"{found.table} {found.check}: {found.outcome}." for found in self.results if found.blocks]
+        facts = self.facts
+        return quality.RunResults(
+            run_id=facts.run_id,
+            study_name=facts.study_name,
+            study_title=facts.study_title,
+            study_hash=facts.study_hash,
+            code_version=facts.code_version,
+            started_at=facts.started_at,
             failures=[*self.failures, *blocking],
             not_built=self._not_built(),
+            row_counts=self.row_counts,
+            results=self.results,
         )
+
+    def _before(self) -> quality.Before | None:
+        """The last published run; None where there is none, or it cannot be read any more."""
+        try:
+            return quality.published(self.workspace)
+        except WorkspaceError:
+            return None
 
     def _inputs(self) -> list[dict[str, Any]]:
         with self.workspace.connected() as connection:
@@ -203,7 +242,14 @@ class Run:
             "Code": facts.code_version,
             "Run": facts.run_id,
             "Started": facts.started_at.isoformat(timespec="seconds"),
-        }
+        } | self._identifier_lines()
+
+    def _identifier_lines(self) -> dict[str, str]:
+        if self.identifiers is None:
+            return {}
+        accepted = sum(found.reason is not None for found in self.identifiers)
+        refused = len(self.identifiers) - accepted
+        return {"Columns that look identifying": f"{refused} refused, {accepted} accepted with a reason"}
 
 
 def _summary(connection: Connection, table: Table) -> list[dict[str, Any]]:

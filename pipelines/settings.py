@@ -58,6 +58,23 @@ class Settings(BaseModel):
         ge=92,
     )
 
+    # Identifiers in extracts
+    identifier_value_count: int = _setting(
+        10_000, "value", DESIGN, "Most distinct values of a delivered column that are looked at", ge=100
+    )
+    identifier_min_values: int = _setting(
+        10, "value", DESIGN, "Fewest distinct values of a column that look like names or addresses", ge=1
+    )
+    identifier_min_share: float = _setting(
+        0.2, "share", DESIGN, "Smallest share of a column's distinct values that do, so that it is one", gt=0, le=1
+    )
+    free_text_words: int = _setting(
+        8, "word", DESIGN, "Median words of the values of a column of mostly distinct values that is free text", ge=3
+    )
+    oldest_age_years: int = _setting(
+        89, "year", "45 CFR 164.514(b)(2)(i)(C)", "Highest age that is not grouped with those above it", ge=18
+    )
+
     # Cohort
     adult_age_years: int = _setting(18, "year", DESIGN, "Smallest age at the index date", ge=0)
     look_back_days: int = _setting(365, "day", WINDOWS, "Observation needed before the index date", ge=1)
@@ -112,6 +129,9 @@ class Settings(BaseModel):
     max_unknown_share: float = _setting(
         0.1, "share", DESIGN, "Share of the days of B1 and of R on which a dose may be unknown", ge=0, le=1
     )
+    max_range_width_nrs: float = _setting(
+        2.0, "NRS point", DESIGN, "Widest range, such as 4-6, that is read as its midpoint", ge=0, le=5
+    )
     surgery_before_days: int = _setting(7, "day", DESIGN, "Scores this long before a procedure are masked")
     surgery_after_days: int = _setting(90, "day", DESIGN, "Scores this long after a procedure are masked")
     min_scored_weeks: int = _setting(2, "week", DESIGN, "Scored weeks a window needs (grade C)", ge=1)
@@ -138,6 +158,17 @@ class Settings(BaseModel):
     dechallenge_to_days: int = _setting(180, "day", RIEB, "Last day after the last cut that is read")
     improvement_nrs: float = _setting(-1.0, "NRS point", FARRAR, "Weak improvement after a taper", lt=0)
     strong_improvement_nrs: float = _setting(-2.0, "NRS point", FARRAR, "Strong improvement after a taper", lt=0)
+
+    # Quality page
+    level_shift_months: int = _setting(6, "month", DESIGN, "Months on either side that a month is compared with", ge=2)
+    level_shift_mads: float = _setting(5.0, "MAD", DESIGN, "Median absolute deviations beyond which a level shifted")
+    level_shift_min_share: float = _setting(
+        0.25, "share", DESIGN, "And the share of the level by which it differs at least", ge=0
+    )
+    level_shift_min_points: float = _setting(0.05, "share", DESIGN, "By which a level that is a share differs", ge=0)
+    level_shift_min_rows: int = _setting(30, "row", DESIGN, "Fewest rows of a month that is judged", ge=1)
+    unit_flip_ratio: float = _setting(8.0, "ratio", DESIGN, "Smallest jump of a median: units slip by 10 or 1000", gt=1)
+    unit_flip_min_rows: int = _setting(5, "row", DESIGN, "Fewest rows of a quarter whose median is judged", ge=1)
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":

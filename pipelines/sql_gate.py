@@ -120,7 +120,10 @@ def select(text: str, where: str, error: type[PipelineError]) -> Any:
 
 def condition(text: str, where: str, error: type[PipelineError]) -> None:
     """Refuse a condition on the rows of one table that is more than that."""
-    select(f"select 1 from raw.delivery where (\n{text}\n)", where, error)
+    select(f"select 1 from raw.delivery where {text}\n", where, error)  # with a parenthesis too many it is no SQL
+    [statement] = select(f"select 1 from raw.delivery where (\n{text}\n)", where, error)["statements"]
+    if statement["node"]["type"] != "SELECT_NODE":
+        raise error(f"{where}: is more than a condition. Write one that is true or false of a row.")
 
 
 @cache

@@ -18,6 +18,7 @@ from pipelines.overlap import Overlap
 from pipelines.settings import Settings
 
 TRUTH_FILES = ("patient.csv", "escalation.csv")
+OWN_FOLDERS = ("work", "runs", "current", "models", ".dagster")  # what a run writes below its output
 SMALLEST_MEMORY_MB = 256  # below this DuckDB gives up on small studies
 
 
@@ -37,9 +38,11 @@ class Source(_Strict):
 
     Attributes:
         folder: Folder of the extract; relative paths start at the study file.
+        dates: Whether its dates are real or each patient's are shifted by one constant (pipelines.date_shift).
     """
 
     folder: Path
+    dates: Literal["real", "shifted", "unknown"] = "unknown"
 
 
 class Disclosure(_Strict):
@@ -96,6 +99,22 @@ class DosePolicy(_Strict):
     neuraxial: Literal["lower_bound", "without"] = "lower_bound"
 
 
+class Pain(_Strict):
+    """Which pain scores count; all others keep their row and a reason.
+
+    Attributes:
+        scales: Scales of reference.pain_scale that may stand beside the numerical rating scale. A patient counts on one
+            alone: that of the first known score, of two at once the one named first.
+        recall: Time the question asked about.
+        settings: Settings that windows read. Scores from hospital speak of the stay; ``unknown`` is for sources that do
+            not tell the setting.
+    """
+
+    scales: list[str] = Field(["NRS"], min_length=1)
+    recall: Literal["now", "average", "worst", "least"] = "now"
+    settings: list[Literal["outpatient", "unknown"]] = Field(["outpatient"], min_length=1)
+
+
 class Study(_Strict):
     """A study file.
 
@@ -109,6 +128,7 @@ class Study(_Strict):
         parenteral_factor_set: The set whose parenteral factors convert injections and infusions; without one they
             have no dose, since published factors differ twofold and more.
         dose_policy: What becomes of overlapping supply and of special products.
+        pain: Which pain scores count.
         dose_definition: How the mean dose of a window is taken: over days in supply, or over all its days.
         settings: Windows and thresholds that differ from ``settings.py``.
         disclosure: What may be published.
@@ -125,6 +145,7 @@ class Study(_Strict):
     factor_set: str = "cdc_2022"
     parenteral_factor_set: str | None = None
     dose_policy: DosePolicy = DosePolicy()
+    pain: Pain = Pain()
     dose_definition: Literal["on_therapy_days", "window_days"] = "on_therapy_days"
     settings: Settings = Settings()
     disclosure: Disclosure = Disclosure()
@@ -149,7 +170,8 @@ class Study(_Strict):
         content = self.model_dump_json(exclude={"sources", "output", "truth", "memory_limit", "ndc_table"})
         if self.ndc_table:
             content += sha256(self.ndc_table.read_bytes()).hexdigest()
-        return sha256((content + ",".join(sorted(self.sources))).encode()).hexdigest()[:12]
+        dates = ",".join(f"{name} {source.dates}" for name, source in sorted(self.sources.items()))
+        return sha256((content + dates).encode()).hexdigest()[:12]
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -157,9 +179,16 @@ class Study(_Strict):
         return (
             self.settings.parameters()
             | self.dose_policy.model_dump()
+            | {f"pain_{name}": value for name, value in self.pain.model_dump().items()}
             | self.model_dump(include={"factor_set", "parenteral_factor_set", "dose_definition"})
             | self.disclosure.model_dump()
+            | {"shifted_sources": self.shifted_sources}
         )
+
+    @property
+    def shifted_sources(self) -> list[str]:
+        """Sources whose dates have no calendar."""
+        return sorted(name for name, source in self.sources.items() if source.dates == "shifted")
 
 
 def load(path: Path) -> Study:
@@ -177,7 +206,9 @@ def load(path: Path) -> Study:
         raise StudyError(f"{path}: {_faults(error)}. Correct the file; studies/demo.yaml shows every key.") from None
     _refuse_unknown_sources(path, study)
     refuse_unknown_factor_sets(path, study)
-    study = _with_absolute_folders(study, path.resolve().parent)
+    _refuse_scales_beside_nrs(path, study.pain)
+    study = _with_absolute_folders(path, study)
+    _refuse_misplaced_output(path, study)
     if study.ndc_table:
         ndc.load(study.ndc_table)  # said now, not after an hour of loading
     return study
@@ -237,17 +268,71 @@ def refuse_unknown_factor_sets(path: Path | str, study: Study) -> None:
         )
 
 
-def _with_absolute_folders(study: Study, base: Path) -> Study:
+def _refuse_scales_beside_nrs(path: Path, pain: Pain) -> None:
+    """Refuse scales that nobody knows, that must not stand beside the numerical one, or that ask of another time."""
+    rows = pl.read_csv(paths.SQL / "1_reference" / "pain_scale.csv", infer_schema=False).rows_by_key(
+        "instrument", named=True, unique=True
+    )
+    usable = [
+        name for name, scale in rows.items() if scale["nrs_use"] != "never" and scale["recall"] in (None, pain.recall)
+    ]
+    for name in pain.scales:
+        if name not in rows:
+            what = f"{name} is no scale of sql/1_reference/pain_scale.csv"
+        elif rows[name]["nrs_use"] == "never":
+            reason = rows[name]["nrs_use_reason"]
+            what = f"{name} never stands beside NRS ({reason[0].lower()}{reason[1:]})"
+        elif name not in usable:
+            what = f"{name} asks about {rows[name]['recall']} pain, the study counts {pain.recall}"
+        else:
+            continue
+        raise StudyError(f"{path}: pain.scales: {what}. Use {', '.join(usable)} for pain {pain.recall}.")
+
+
+def _with_absolute_folders(path: Path, study: Study) -> Study:
+    def absolute(key: str, said: Path | None) -> Path | None:
+        return None if said is None else _followed(path, key, said)
+
     return study.model_copy(
         update={
             "sources": {
-                name: Source(folder=(base / source.folder).resolve()) for name, source in study.sources.items()
+                name: source.model_copy(update={"folder": absolute(f"sources.{name}.folder", source.folder)})
+                for name, source in study.sources.items()
             },
-            "output": (base / study.output).resolve(),
-            "truth": (base / study.truth).resolve() if study.truth else None,
-            "ndc_table": (base / study.ndc_table).resolve() if study.ndc_table else None,
+            "output": absolute("output", study.output),
+            "truth": absolute("truth", study.truth),
+            "ndc_table": absolute("ndc_table", study.ndc_table),
         }
     )
+
+
+def _followed(path: Path, key: str, said: Path) -> Path:
+    """Where a path of a study file leads: not elsewhere by a way back up inside, nor by a link out of its folder.
+
+    Links beyond the study file's own folder are how the machine is laid out.
+    """
+    if any(ord(letter) < 32 for letter in str(said)):
+        raise StudyError(f"{path}: {key} has a character that no path has. Write it anew.")
+    names = [part for part in said.parts if part != ".."]
+    if list(said.parts[len(said.parts) - len(names) :]) != names:
+        raise StudyError(f"{path}: {key} goes down and up again (..). Write where it leads.")
+    base = path.resolve().parent
+    written = Path(os.path.normpath(base / said))
+    real = written.resolve()
+    if written.is_relative_to(base) and not real.is_relative_to(base):
+        raise StudyError(f"{path}: {key} leaves the study's folder by a symbolic link. Name the folder it leads to.")
+    return real
+
+
+def _refuse_misplaced_output(path: Path, study: Study) -> None:
+    """An output in an extract would be delivered with it; an extract in a run's own folders would be swept away."""
+    for name, source in study.sources.items():
+        if study.output.is_relative_to(source.folder):
+            raise StudyError(f"{path}: output lies in the extract of {name}. Choose a folder beside it.")
+        if any(source.folder.is_relative_to(study.output / own) for own in OWN_FOLDERS):
+            raise StudyError(f"{path}: the extract of {name} lies in a folder that runs write to. Move it.")
+    if any(study.output.is_relative_to(folder) for folder in (paths.SQL, paths.DATA_CONTRACTS, paths.REPORTS)):
+        raise StudyError(f"{path}: output lies among the project's own files. Choose another folder.")
 
 
 def code_version() -> str:

@@ -16,6 +16,7 @@ from pipelines.contracts import Contract
 from pipelines.errors import SqlFileError
 from pipelines.study import Study
 from pipelines.warehouse import Connection
+from pipelines.workspace import Workspace
 
 # Ingest and the clean tables write these as they go.
 WRITTEN_ALONG = ("raw.delivery", "raw.quarantine", "clean.quarantine")
@@ -91,7 +92,8 @@ def _shared(study: Study) -> Iterator[Table]:
 
 def _delivered(contract: Contract, source: str) -> Table:
     def build(connection: Connection, study: Study) -> int:
-        return extracts.load(connection, contract, source, study.sources[source].folder).loaded_rows
+        corrected = Workspace(study).corrections(source, contract.name)
+        return extracts.load(connection, contract, source, study.sources[source].folder, corrected).loaded_rows
 
     return Table(contract.table, contract.description, frozenset(), "csv", contract, build, is_ingest=True)
 

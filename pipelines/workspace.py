@@ -3,6 +3,7 @@
 Layout::
 
     <output>/work/warehouse.duckdb     the writer's
+    <output>/work/corrections/         corrected rows by source and table, which the next run reads
     <output>/runs/<run_id>/            warehouse.duckdb, report/, quality/, manifest.json; kept are the last 3 published
                                        and the last 3 others, which have quality/ alone
     <output>/current -> runs/<run_id>  swapped by one rename: warehouse and report change together
@@ -62,6 +63,10 @@ class Workspace:
     def run_folder(self, run_id: str) -> Path:
         return self.root / "runs" / run_id
 
+    def corrections(self, source: str, table: str) -> Path:
+        """Corrected rows of one delivered table; there only where any were given."""
+        return self.root / "work" / "corrections" / source / f"{table}.parquet"
+
     def create(self) -> None:
         """Make the folders, readable by their owner alone.
 
@@ -74,6 +79,12 @@ class Workspace:
         try:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for place in (*folders, *files):
+                if place.is_symlink():
+                    raise WorkspaceError(
+                        f"{place}: is a symbolic link, through which patient rows would be written elsewhere. "
+                        "Remove it, or choose another output folder in the study."
+                    )
             for place in (*folders, *filter(Path.exists, files)):
                 if not os.access(place, os.R_OK | os.W_OK | (os.X_OK if place in folders else 0)):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)

@@ -15,18 +15,20 @@ from polars.testing import assert_frame_equal
 from pipelines import contracts, paths, sql_files, warehouse
 from pipelines.settings import Settings
 from pipelines.sources import FILLED_COLUMNS, MAPPING_COLUMNS
-from pipelines.study import DosePolicy
+from pipelines.study import DosePolicy, Pain
 
 # Read once: parsing YAML and SQL takes longer than a table of five rows.
 CONTRACTS = contracts.all_contracts()
 PARAMETERS = (
     Settings().parameters()
     | DosePolicy().model_dump()
+    | {f"pain_{name}": value for name, value in Pain().model_dump().items()}
     | {
         "factor_set": "cdc_2022",
         "parenteral_factor_set": None,
         "dose_definition": "on_therapy_days",
         "min_cell_count": 11,
+        "shifted_sources": [],
     }
 )
 

@@ -79,7 +79,9 @@ def study(
     warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
-            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], {"min_cell_count": 11})
+            warehouse.build_from_sql(
+                connection, sql, CONTRACTS[sql.table], {"min_cell_count": 11, "pain_settings": ["outpatient"]}
+            )
     return connection
 
 
@@ -174,7 +176,8 @@ def _add_records(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator
         setting=pl.lit("outpatient"),
         pain_nrs=pl.when(pl.Series(rng.random(len(score)) > 0.03)).then(pl.Series(np.clip(level, 0, 10))),
     ).with_columns(unknown_reason=pl.when(pl.col("pain_nrs").is_null()).then(pl.lit("unable_to_score")))
-    insert(connection, "clean.pain_score", score)
+    insert(connection, "clean.pain_score", score.with_columns(score="pain_nrs"))
+    insert(connection, "trajectory.pain_reading", score.with_columns(is_counted=True))
     insert(
         connection,
         "trajectory.pain_day",

@@ -103,7 +103,7 @@ def test_a_report_is_not_published_from_tables_that_the_run_did_not_check(reposi
 def test_a_report_is_not_published_over_a_blocking_check(small_study):
     study = studies.load(small_study)
     run = Run(study, "blocked")
-    run.built = {table.name for table in tables.of(study)}
+    run.row_counts = {table.name: 0 for table in tables.of(study)}
     run.results = [
         CheckResult(
             table="clean.patient",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pipelines import contracts, paths, sources, sql_files
 from pipelines.errors import LedgerError, SqlFileError
 from pipelines.study import Source, Study
-from tests.conftest import CONTRACTS, draw, rows_of
+from tests import conftest
+from tests.conftest import draw, rows_of
 from tests.sql.drawing import drawn
 
 STUDY = Study(
@@ -20,6 +21,12 @@ STUDY = Study(
     sources={"north": Source(folder=Path()), "south": Source(folder=Path())},
     output=Path(),
 )
+
+# Scores with a range and a scale of their own, to have rules that a row can break.
+SCORES = conftest.CONTRACTS["clean.pain_score"]
+RULES = {"score": {"minimum": 0, "maximum": 10}, "instrument": {"values": ["NRS"]}}
+RULED = [column.model_copy(update=RULES.get(column.name, {})) for column in SCORES.columns]
+CONTRACTS = conftest.CONTRACTS | {"clean.pain_score": SCORES.model_copy(update={"columns": RULED})}
 
 
 @pytest.fixture(autouse=True)
@@ -217,7 +224,7 @@ def test_wanted_rows_are_filled_with_their_patients_number_and_source(given_mapp
     given_mapped(
         "clean_north.pain_score",
         """
-        pain_score_id | patient_id | pain_nrs | source_row
+        pain_score_id | patient_id | score | source_row
         --------------+------------+----------+-----------
         a             | p2         | 4        | 1
         b             | p1         | 5        | 2
@@ -225,7 +232,7 @@ def test_wanted_rows_are_filled_with_their_patients_number_and_source(given_mapp
         **SCORE,
     )
     assert filled(connection, "clean.pain_score") == 2
-    assert rows(connection, "pain_score_id, patient_index, source, pain_nrs, source_row", "clean.pain_score") == [
+    assert rows(connection, "pain_score_id, patient_index, source, score, source_row", "clean.pain_score") == [
         ("a", 1, "north", 4.0, 1),
         ("b", 0, "north", 5.0, 2),
     ]
@@ -237,7 +244,7 @@ def test_an_excluded_row_is_neither_filled_nor_judged(given_mapped, connection):
     given_mapped(
         "clean_north.pain_score",
         """
-        pain_score_id | patient_id | pain_nrs | source_row | excluded_reason
+        pain_score_id | patient_id | score | source_row | excluded_reason
         --------------+------------+----------+------------+-----------------
         a             | nobody     | 13       | 1          | other_instrument
         a             | p1         | 5        | 2          |
@@ -253,7 +260,7 @@ def test_a_row_that_breaks_the_contract_goes_to_quarantine_under_its_rule(given_
     given_mapped(
         "clean_north.pain_score",
         """
-        pain_score_id | patient_id | scored_at           | instrument | pain_nrs | source_row
+        pain_score_id | patient_id | scored_at           | instrument | score | source_row
         --------------+------------+---------------------+------------+----------+-----------
         a             | p1         | 2021-01-04 08:00:00 | NRS        | 0        | 1
         b             | p1         | 2021-01-04 08:00:00 | NRS        | 10       | 2
@@ -274,8 +281,8 @@ def test_a_row_that_breaks_the_contract_goes_to_quarantine_under_its_rule(given_
     assert rows(connection, "pain_score_id, source_row", "clean.pain_score") == [("a", 1), ("b", 2), ("e", 5)]
     assert rows(connection, REJECTED, "clean.quarantine") == [
         ("duplicate_key", "pain_score_id", 11),
-        ("range", "pain_nrs", 3),
-        ("range", "pain_nrs", 4),
+        ("range", "score", 3),
+        ("range", "score", 4),
         ("required", "pain_score_id", 10),
         ("required", "scored_at", 6),
         ("unknown_patient", "patient_id", 8),
@@ -288,7 +295,7 @@ def test_quarantine_keeps_where_a_row_came_from_and_the_row_itself(given_mapped,
     patients(given_mapped, connection, 1)
     given_mapped(
         "clean_north.pain_score",
-        "pain_score_id | patient_id | pain_nrs | source_row\n-\na | p1 | 13 | 7",
+        "pain_score_id | patient_id | score | source_row\n-\na | p1 | 13 | 7",
         source_table="chart",
         source_file="c.csv",
         **SCORE,
@@ -297,16 +304,16 @@ def test_quarantine_keeps_where_a_row_came_from_and_the_row_itself(given_mapped,
     columns = "source, table_name, source_table, source_file, source_row, rule"
     assert rows(connection, columns, "clean.quarantine") == [("north", "pain_score", "chart", "c.csv", 7, "range")]
     [[record]] = rows(connection, "record", "clean.quarantine")
-    assert json.loads(record)["pain_nrs"] == 13 and json.loads(record)["patient_id"] == "p1"
+    assert json.loads(record)["score"] == 13 and json.loads(record)["patient_id"] == "p1"
 
 
 def test_a_row_that_breaks_two_rules_is_in_quarantine_once(given_mapped, connection):
     patients(given_mapped, connection, 1)
     given_mapped(
-        "clean_north.pain_score", "pain_score_id | patient_id | pain_nrs | source_row\n-\na | nobody | 13 | 1", **SCORE
+        "clean_north.pain_score", "pain_score_id | patient_id | score | source_row\n-\na | nobody | 13 | 1", **SCORE
     )
     filled(connection, "clean.pain_score")
-    assert rows(connection, REJECTED, "clean.quarantine") == [("range", "pain_nrs", 1)]
+    assert rows(connection, REJECTED, "clean.quarantine") == [("range", "score", 1)]
 
 
 def test_of_two_rows_with_one_key_the_first_delivered_stays(given_mapped, connection):
@@ -314,7 +321,7 @@ def test_of_two_rows_with_one_key_the_first_delivered_stays(given_mapped, connec
     given_mapped(
         "clean_north.pain_score",
         """
-        pain_score_id | source_file | source_row | pain_nrs
+        pain_score_id | source_file | source_row | score
         --------------+-------------+------------+---------
         a             | b.csv       | 1          | 1
         a             | a.csv       | 10         | 2
@@ -324,7 +331,7 @@ def test_of_two_rows_with_one_key_the_first_delivered_stays(given_mapped, connec
         **SCORE,
     )
     assert filled(connection, "clean.pain_score") == 1
-    assert rows(connection, "pain_nrs", "clean.pain_score") == [(3.0,)]
+    assert rows(connection, "score", "clean.pain_score") == [(3.0,)]
     assert rows(connection, "rule, source_file, source_row", "clean.quarantine") == [
         ("duplicate_key", "a.csv", 10),
         ("duplicate_key", "b.csv", 1),
@@ -335,7 +342,7 @@ def test_records_of_a_patient_in_quarantine_are_of_an_unknown_patient(given_mapp
     given_mapped("clean_north.patient", "patient_id | sex | source_row\n-\np1 | robot | 1")
     assert filled(connection, "clean.patient") == 0
     given_mapped(
-        "clean_north.pain_score", "pain_score_id | patient_id | pain_nrs | source_row\n-\na | p1 | 5 | 1", **SCORE
+        "clean_north.pain_score", "pain_score_id | patient_id | score | source_row\n-\na | p1 | 5 | 1", **SCORE
     )
     assert filled(connection, "clean.pain_score") == 0
     assert rows(connection, "table_name, rule", "clean.quarantine") == [
@@ -383,7 +390,7 @@ def test_filling_again_replaces_rows_and_quarantine_of_this_table_only(given_map
     filled(connection, "clean.patient")
     given_mapped(
         "clean_north.pain_score",
-        "pain_score_id | patient_id | pain_nrs | source_row\n-\na | p1 | 5 | 1\nb | p1 | 13 | 2",
+        "pain_score_id | patient_id | score | source_row\n-\na | p1 | 5 | 1\nb | p1 | 13 | 2",
         **SCORE,
     )
     for _ in range(2):
@@ -397,7 +404,7 @@ def test_filling_again_replaces_rows_and_quarantine_of_this_table_only(given_map
 MAYBE = {
     "pain_score_id": st.sampled_from(["a", "b", "c", "d", None]),
     "patient_id": st.sampled_from(["p1", "p2", "nobody", None]),
-    "pain_nrs": st.sampled_from(["0", "5", "10", "11", "-1", None]),
+    "score": st.sampled_from(["0", "5", "10", "11", "-1", None]),
     "instrument": st.sampled_from(["NRS", "FLACC", None]),
     "excluded_reason": st.sampled_from([None, None, "other_recall"]),
 }
@@ -439,7 +446,7 @@ def two_sources(given_mapped, connection):
     given_mapped(
         "clean_north.pain_score",
         """
-        pain_score_id | patient_id | scored_at           | pain_nrs | source_table | source_row | excluded_reason
+        pain_score_id | patient_id | scored_at           | score | source_table | source_row | excluded_reason
         --------------+------------+---------------------+----------+--------------+------------+----------------
         a             | p1         | 2021-01-04 23:00:00 | 5        | chart        | 1          |
         b             | p1         | 2021-03-01 01:00:00 | 5        | chart        | 2          |

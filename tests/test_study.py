@@ -56,6 +56,14 @@ def test_a_table_of_drug_codes_starts_at_the_study_file_and_is_looked_at_at_once
         ({"parenteral_factor_set": "cdc_2022"}, "parenteral factor set cdc_2022 has no parenteral factors"),
         ({"parenteral_factor_set": "cdc_2022"}, "swiss_parenteral, uk_openprescribing, uptodate_parenteral"),
         ({"parenteral_factor_set": ["anzca_2021"]}, "parenteral_factor_set: name one set, vintages are never mixed"),
+        ({"pain": {"scales": ["SMILEY"]}}, "pain.scales: SMILEY is no scale of sql/1_reference/pain_scale.csv"),
+        ({"pain": {"scales": ["NRS", "FLACC"]}}, "FLACC never stands beside NRS (an observer's sum of signs"),
+        ({"pain": {"scales": ["VRS_4"]}}, "VRS_4 never stands beside NRS (words are in order"),
+        ({"pain": {"scales": ["PEG"]}}, "Use NRS, VAS_10, VAS_100, BPI_NOW for pain now"),
+        ({"pain": {"scales": ["NRS", "BPI_WORST"]}}, "BPI_WORST asks about worst pain, the study counts now"),
+        ({"pain": {"scales": []}}, "pain.scales: list should have at least 1 item"),
+        ({"pain": {"recall": "ever"}}, "pain.recall: input should be 'now', 'average', 'worst' or 'least'"),
+        ({"pain": {"settings": ["icu"]}}, "pain.settings.0: input should be 'outpatient' or 'unknown'"),
         ({"memory_limit": "1MB"}, "memory_limit: is below 256 MB"),
         ({"memory_limit": "0GB"}, "memory_limit: is below 256 MB"),
         ({"settings": {"long_term_covered_days": 121}}, "long_term_covered_days is more than long_term_span_days has"),
@@ -74,6 +82,17 @@ def test_what_a_study_cannot_say_is_refused_in_one_line(tmp_path, changes, said)
 def test_a_set_with_parenteral_factors_can_be_named_for_parenteral_doses(tmp_path, name):
     loaded = studies.load(written(tmp_path, parenteral_factor_set=name))
     assert loaded.parameters["parenteral_factor_set"] == name
+
+
+def test_a_study_can_count_what_the_registry_lets_stand_beside_nrs(tmp_path):
+    pain = {
+        "scales": ["PEG_PAIN", "BPI_AVERAGE", "VAS_100"],
+        "recall": "average",
+        "settings": ["outpatient", "unknown"],
+    }
+    loaded = studies.load(written(tmp_path, pain=pain))
+    assert {f"pain_{name}": value for name, value in pain.items()}.items() <= loaded.parameters.items()
+    assert loaded.fingerprint != studies.load(written(tmp_path)).fingerprint
 
 
 def test_a_file_that_is_not_yaml_is_refused_with_its_line(tmp_path):

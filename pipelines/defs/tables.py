@@ -10,7 +10,7 @@ from pipelines.defs.study_run import StudyRun, active_study
 from pipelines.run import Built
 from pipelines.tables import Table
 
-STEPS = {"raw": 0, "reference": 1, "clean": 2, "trajectory": 3, "episode": 4, "label": 5, "report": 6}
+STEPS = {"raw": 0, "reference": 1, "clean": 2, "trajectory": 3, "episode": 4, "label": 5, "report": 6, "quality": 7}
 KINDS = {"csv": {"csv", "duckdb"}, "sql": {"sql", "duckdb"}, "python": {"python", "polars", "duckdb"}}
 CRITICAL, WARNING = "critical", "warning"
 

@@ -35,7 +35,7 @@ from pipelines.extracts.delivered import (
     sql_name,
     sql_text,
 )
-from pipelines.warehouse import count
+from pipelines.warehouse import Connection, count
 
 _WIDE_MARKS = {  # the little-endian mark of UTF-32 starts with that of UTF-16, so it comes first
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -154,6 +154,25 @@ def _scan(file: DeliveredFile, width: int) -> _Text:
     """Check compression and encoding, count lines, and see whether each is a record."""
     line_count = filled_lines = size_bytes = 0
     is_plain = True
+    for block in blocks(file):
+        size_bytes += len(block)
+        if not line_count:
+            block = block.removeprefix(codecs.BOM_UTF8)
+        lines = _lines(block, width)
+        line_count += len(lines.is_plain)
+        filled_lines += len(lines.is_plain) - int(np.count_nonzero(lines.is_blank))
+        is_plain = is_plain and bool((lines.is_plain | lines.is_blank).all())
+    return _Text(line_count, filled_lines, size_bytes, is_plain)
+
+
+def blocks(file: DeliveredFile) -> Iterator[bytes]:
+    """The bytes of a text file, decompressed and found to be UTF-8, in blocks that end where a line ends.
+
+    Raises:
+        ExtractError: The file is damaged, empty, or in another encoding.
+    """
+    lines = 0
+    is_empty = True
     with _opened(file) as stream:
         # A block ends where a line ends, so that it can be judged by itself.
         while block := stream.read(BLOCK_BYTES) + stream.readline(LINE_MAX_BYTES):
@@ -161,15 +180,12 @@ def _scan(file: DeliveredFile, width: int) -> _Text:
                 raise ExtractError(
                     f"{file.where}: has a line of more than {LINE_MAX_BYTES >> 20} MiB. Deliver one record a line."
                 )
-            _check_encoding(file, block, line_count)
-            size_bytes += len(block)
-            if not line_count:
-                block = block.removeprefix(codecs.BOM_UTF8)
-            lines = _lines(block, width)
-            line_count += len(lines.is_plain)
-            filled_lines += len(lines.is_plain) - int(np.count_nonzero(lines.is_blank))
-            is_plain = is_plain and bool((lines.is_plain | lines.is_blank).all())
-    return _Text(line_count, filled_lines, size_bytes, is_plain)
+            _check_encoding(file, block, lines)
+            lines += block.count(b"\n")
+            is_empty = False
+            yield block
+    if is_empty:
+        raise ExtractError(f"{file.where}: is empty. Deliver it again.")
 
 
 @contextmanager
@@ -264,9 +280,7 @@ def _lines(block: bytes, width: int) -> _Lines:
 
 def _read_by_line(file: DeliveredFile, text: _Text, delivered: list[str]) -> Delivery:
     """Split a file into records here, and reject the lines that are none."""
-    # DuckDB's own folder for what does not fit in memory is one that a locked-down warehouse may read.
-    [[folder]] = file.connection.execute("select current_setting('temp_directory')").fetchall()
-    spill = folder if Path(folder).is_dir() else None
+    spill = spill_folder(file.connection)
     # Temporary files are readable by this user alone, and gone at the end.
     with NamedTemporaryFile(dir=spill) as records, NamedTemporaryFile(dir=spill) as rejects:
         with _opened(file) as stream:
@@ -295,6 +309,12 @@ def _read_by_line(file: DeliveredFile, text: _Text, delivered: list[str]) -> Del
             f"{read} and {rejected} were read. Report this."
         )
     return Delivery(file, delivered, read)
+
+
+def spill_folder(connection: Connection) -> str | None:
+    """DuckDB's own folder for what does not fit in memory: one that a locked-down warehouse may read."""
+    [[folder]] = connection.execute("select current_setting('temp_directory')").fetchall()
+    return folder if Path(folder).is_dir() else None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import duckdb
+import polars as pl
 
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
@@ -50,6 +51,35 @@ def read(file: DeliveredFile) -> Delivery:
         except duckdb.Error:  # damage shows as any kind of error
             raise _damaged(file.where) from None
     return Delivery(file, columns, count(file.connection, file.table))
+
+
+def head(
+    connection: Connection, contract: Contract, path: Path, limit_rows: int = 1000
+) -> list[tuple[str, pl.DataFrame]]:
+    """The first rows of the table, as they are typed in the database.
+
+    Raises:
+        ExtractError: The database cannot be opened, or several schemas have the table.
+    """
+    require_folder(path)
+    with _attached(connection, path):
+        return [
+            (
+                _where(path, schema, table),
+                connection.sql(f"from {_ATTACHED}.{sql_name(schema)}.{sql_name(table)} limit {limit_rows}").pl(),
+            )
+            for schema, table in _tables(connection, contract, path)
+        ]
+
+
+def sample(connection: Connection, contract: Contract, path: Path, rows: int) -> pl.DataFrame:
+    """Every column as text, of some rows from all over the table."""
+    with _attached(connection, path):
+        [(schema, table)] = _tables(connection, contract, path)
+        table = f"{_ATTACHED}.{sql_name(schema)}.{sql_name(table)}"
+        share = 100 * rows / max(count(connection, table), 1)
+        sampled = "" if share >= 100 else f"using sample {share:.6f} percent (system, 1)"
+        return connection.sql(f"select columns(*)::varchar from {table} {sampled}").pl()
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from pipelines.contracts import Column, Contract
 from pipelines.errors import ContractError, ExtractError
 from pipelines.warehouse import Connection
 
+NDJSON_SUFFIXES = (".ndjson.gz", ".ndjson", ".jsonl.gz", ".jsonl")
 STAT_SUFFIXES = (".sas7bdat", ".xpt", ".sav", ".zsav", ".por", ".dta")
-SUFFIXES = (".csv.gz", ".csv", ".parquet", *STAT_SUFFIXES)
+SUFFIXES = (".csv.gz", ".csv", ".parquet", *NDJSON_SUFFIXES, *STAT_SUFFIXES)
 DATABASE_SUFFIXES = (".duckdb", ".db")
 
 # A megabyte of gzip can hold a gigabyte. Text of tables shrinks to a tenth, repetitive text to a hundredth; beyond

@@ -1,15 +1,11 @@
 """What earlier runs loaded of a table whose deliveries follow one another, and which files are new."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
 from pipelines.extracts.delivered import DeliveredFile, stem
 from pipelines.warehouse import Connection
-
-# What changes the rows that a file comes to; descriptions and expectations do not.
-_LOADED_BY = {"name", "type", "required", "minimum", "maximum", "values", "delivered_as", "may_be_missing"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ def taken(connection: Connection, contract: Contract, source: str) -> list[Taken
         return []
     are_here = dict(connection.execute(_COLUMNS, [contract.schema_name, contract.name]).fetchall()) == contract.types
     tells = {"sequence", "contract_fingerprint"} <= set(columns)
-    now = fingerprint(contract) if are_here else ""
+    now = contract.columns_fingerprint if are_here else ""
     files = connection.execute(
         f"""select source_file, sha256, {"sequence, contract_fingerprint" if tells else "null, null"}
         from raw.delivery where source = ? and table_name = ? order by 3, 1""",
@@ -73,12 +69,6 @@ def new_files(files: list[DeliveredFile], earlier: list[Taken]) -> list[Delivere
 def are_kept(earlier: list[Taken]) -> bool:
     """Whether the rows of earlier runs stay as they are."""
     return all(file.is_same_contract for file in earlier)
-
-
-def fingerprint(contract: Contract) -> str:
-    """Hash of everything in a contract that can change what a file comes to."""
-    columns = [column.model_dump_json(include=_LOADED_BY) for column in contract.columns]
-    return sha256("\n".join([*contract.key, "", *columns]).encode()).hexdigest()[:12]
 
 
 _COLUMNS = """

@@ -10,8 +10,9 @@ import polars as pl
 from pipelines import contracts, paths
 from pipelines.contracts import Column, Contract
 from pipelines.errors import ContractError, ExtractError, LedgerError
-from pipelines.extracts import csv_file, database, history, parquet_file, stat_file
+from pipelines.extracts import corrections, csv_file, database, history, ndjson_file, parquet_file, stat_file
 from pipelines.extracts.delivered import (
+    NDJSON_SUFFIXES,
     STAT_SUFFIXES,
     DeliveredFile,
     Delivery,
@@ -36,6 +37,7 @@ PATTERNS = {
     "DOUBLE": r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*",
     "DATE": rf"\s*{_DAY}([ T]00:00:00(\.0+)?)?\s*",
     "TIMESTAMP": rf"\s*{_DAY}([ T]\d{{2}}:\d{{2}}(:\d{{2}}(\.\d{{1,9}})?)?)?\s*",
+    "JSON": r"(?s)\s*[\[{].*",  # an object or an array
 }
 
 
@@ -57,13 +59,21 @@ class Loaded:
     replaced_rows: int = 0
 
 
-def load(connection: Connection, contract: Contract, source: str, folder: Path) -> Loaded:
+def delivered_files(connection: Connection, contract: Contract, folder: Path) -> dict[str, Path]:
+    """The files of one raw table, or the table of a database in place of the folder, by what messages call them."""
+    return database.find(connection, contract, folder) if is_database(folder) else find(contract, folder)
+
+
+def load(
+    connection: Connection, contract: Contract, source: str, folder: Path, corrected: Path | None = None
+) -> Loaded:
     """Load the delivered files of one raw table.
 
     A row that does not fit the contract goes to raw.quarantine under the first rule it breaks: ``type``,
     ``required``, ``range``, ``value``, ``duplicate_row``, ``duplicate_key`` (the first delivered row of a key
     stays). A line that is no record goes there as ``ragged_row``, ``unclosed_quote``, ``stray_quote`` or
-    ``nul_byte``. raw.delivery gets one row per file. Either all of this happens or nothing.
+    ``nul_byte``; of NDJSON as ``not_json`` or ``repeated_field``. raw.delivery gets one row per file. Either all
+    of this happens or nothing.
 
     A ``snapshot`` replaces what was there. An ``increment`` is added to what earlier runs loaded, whether or not
     their files are still delivered: a content that was loaded once changes nothing. An ``upsert`` is, too, and of
@@ -75,6 +85,7 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
         contract: Contract of a raw table; its ``files`` are a glob below the folder.
         source: Source that delivered the extract.
         folder: Folder of the extract, or a DuckDB database in its place.
+        corrected: Rows that take the place of delivered ones (Parquet, pipelines.extracts.corrections).
 
     Raises:
         ExtractError: A file is missing, cannot be the extract, or is not what it was when an earlier run took it.
@@ -93,7 +104,7 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
                 f"Use one of {', '.join(PATTERNS)}."
             )
     with connection.cursor() as work:  # its temporary tables and its transaction end with it
-        found = database.find(work, contract, folder) if is_database(folder) else find(contract, folder)
+        found = delivered_files(work, contract, folder)
         files = [
             DeliveredFile(work, contract, path, where, f"file_{number}")
             for number, (where, path) in enumerate(found.items())
@@ -120,7 +131,12 @@ def load(connection: Connection, contract: Contract, source: str, folder: Path) 
             f"{columns} from {delivery.file.table}"
             for delivery in deliveries
         ]
-        work.execute(f"create temp view delivered as {' union all '.join(parts or [none])}")
+        corrections.take(work, contract, corrected, [*files, *(earlier if is_added else [])])
+        if is_added:
+            corrections.keep_current(work, contract, source, deliveries)
+        work.execute(f"create temp view as_delivered as {' union all '.join(parts or [none])}")
+        work.execute(f"create temp view delivered as {corrections.put_in_place(contract, 'as_delivered')}")
+        work.execute(f"delete from rejected using corrected where {corrections.IS_SAME_ROW.format('rejected')}")
         _reject_unfit(work, contract)
         if contract.key:
             if is_added and contract.delivery == "increment":
@@ -142,9 +158,12 @@ def _read(file: DeliveredFile) -> Delivery:
         raise ExtractError(f"{file.where}: is empty. Deliver it again.")
     if is_database(file.path):
         return database.read(file)
-    if file.where.lower().endswith(STAT_SUFFIXES):
+    name = file.where.lower()
+    if name.endswith(NDJSON_SUFFIXES):
+        return ndjson_file.read(file)
+    if name.endswith(STAT_SUFFIXES):
         return stat_file.read(file)
-    return parquet_file.read(file) if file.where.lower().endswith(".parquet") else csv_file.read(file)
+    return parquet_file.read(file) if name.endswith(".parquet") else csv_file.read(file)
 
 
 def _reject_unfit(connection: Connection, contract: Contract) -> None:
@@ -211,7 +230,10 @@ def _reject_known(connection: Connection, contract: Contract) -> None:
             select source_file, source_row, {{{new}}} as new_row, {_record(contract)} as record, {new_keys}
             from delivered anti join rejected using (source_file, source_row)
         ),
-        earlier as (select {{{known}}} as known_row, {known_keys} from {contract.table})
+        earlier as (
+            select {{{known}}} as known_row, {known_keys}
+            from {contract.table} anti join corrected using (source_file, source_row)
+        )
         select
             source_file,
             source_row,
@@ -283,6 +305,8 @@ def _publish(connection: Connection, contract: Contract, source: str, deliveries
         create(connection, contract)
         connection.execute(f"delete from raw.quarantine where step = 'ingest' and {is_mine}", mine)
         connection.execute(f"delete from raw.delivery where {is_mine}", mine)
+    else:
+        corrections.drop_earlier(connection, contract, source)
     connection.execute(
         f"insert into {contract.table} by name select {columns} "
         "from delivered anti join rejected using (source_file, source_row)"
@@ -333,6 +357,7 @@ def _publish(connection: Connection, contract: Contract, source: str, deliveries
         where {is_mine} and raw.delivery.source_file = counted.source_file""",
         mine,
     )
+    corrections.count(connection, contract, source)
     [[delivered, loaded, quarantined, replaced, files, is_proven]] = connection.execute(
         f"""select
             coalesce(sum(delivered_rows), 0)::bigint,
@@ -399,7 +424,7 @@ def _described(delivery: Delivery) -> dict[str, object]:
         "size_bytes": delivery.file.path.stat().st_size,
         "delivered_rows": delivery.rows,
         "undeclared_columns": [name for name in delivery.columns if name not in declared],
-        "contract_fingerprint": history.fingerprint(delivery.file.contract),
+        "contract_fingerprint": delivery.file.contract.columns_fingerprint,
     }
 
 

@@ -76,7 +76,7 @@ def columns_of(path: Path, where: str) -> list[str]:
     return about.column_names
 
 
-def chunks(path: Path, where: str, columns: list[str]) -> Iterator[pl.DataFrame]:
+def chunks(path: Path, where: str, columns: list[str], chunk_cells: int = CHUNK_CELLS) -> Iterator[pl.DataFrame]:
     """Read named columns as text, some rows at a time; at least one frame, if without rows.
 
     Raises:
@@ -84,7 +84,7 @@ def chunks(path: Path, where: str, columns: list[str]) -> Iterator[pl.DataFrame]
     """
     if path.suffix.lower() == ".xpt" and path.stat().st_size % 80:  # it does not tell how many rows it has
         raise ExtractError(f"{where}: is cut short. Deliver it again.")
-    limit = max(1, CHUNK_CELLS // max(1, len(columns)))
+    limit = max(1, chunk_cells // max(1, len(columns)))
     offset = 0
     while True:
         rows, about = _parsed(path, where, usecols=columns, row_offset=offset, row_limit=limit)
@@ -106,9 +106,7 @@ def _parsed(path: Path, where: str, **options: Any) -> tuple[pl.DataFrame, Any]:
         ".dta": pyreadstat.read_dta,
     }
     try:
-        return readers[path.suffix.lower()](
-            path, output_format="polars", disable_datetime_conversion=True, user_missing=False, **options
-        )
+        return readers[path.suffix.lower()](path, output_format="polars", disable_datetime_conversion=True, **options)
     except MemoryError:
         raise
     except Exception as error:  # damage shows as any kind of error

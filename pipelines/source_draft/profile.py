@@ -11,7 +11,8 @@ import polars as pl
 from pipelines import contracts, extracts, warehouse
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
-from pipelines.extracts.delivered import SUFFIXES, sql_name, sql_text
+from pipelines.extracts import stat_file
+from pipelines.extracts.delivered import STAT_SUFFIXES, SUFFIXES, sql_name, sql_text
 from pipelines.extracts.loading import PATTERNS
 from pipelines.warehouse import Connection
 
@@ -152,6 +153,8 @@ def _tables(folder: Path, files: list[Path]) -> Iterable[tuple[str, str, list[st
 
 
 def _header(file: Path) -> list[str]:
+    if file.name.lower().endswith(STAT_SUFFIXES):
+        return stat_file.columns_of(file, str(file))
     if file.suffix == ".parquet":
         return list(pl.read_parquet_schema(file))
     return pl.read_csv(file, infer_schema=False, n_rows=0).columns

@@ -8,15 +8,15 @@
 --         surgery speak of the surgery (design choices)
 with
 
--- Recall types are never mixed: a score after treatment answers another question.
-current_score as (
+-- Scales and recall types are never mixed: a score after treatment answers another question.
+counted_score as (
     select
-        score.patient_index,
-        score.setting,
-        score.pain_nrs,
-        score.scored_at::date as score_date
-    from clean.pain_score as score
-    where score.recall = 'now'
+        reading.patient_index,
+        reading.setting,
+        reading.pain_nrs,
+        reading.scored_at::date as score_date
+    from trajectory.pain_reading as reading
+    where reading.is_counted
 ),
 
 score_day as (
@@ -27,7 +27,7 @@ score_day as (
         median(pain_nrs) as pain_nrs,
         count(pain_nrs) as score_count,
         count(*) - count(pain_nrs) as unknown_count
-    from current_score
+    from counted_score
     group by all
 ),
 

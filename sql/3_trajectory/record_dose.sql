@@ -114,11 +114,12 @@ factored as (
             and item.dose_unit is not distinct from fitted.dose_unit
 ),
 
--- An order is no exposure where its source delivers what was given or dispensed.
+-- An order is no exposure where its source delivers what was given or dispensed. A source that
+-- keeps all kinds of record in one table delivers those of which it has a row.
 exposure_feed as (
     select source
     from clean.source_coverage
-    where table_name = 'administration' and is_delivered
+    where table_name = 'administration' and is_delivered and row_count > 0
     union
     select source
     from trajectory.record_amount

@@ -22,7 +22,7 @@ pain as (
         patient_index,
         bool_or(pain_nrs is not null) as has_pain_score,
         count(distinct date_trunc('week', score_date)) filter (
-            where pain_nrs is not null and setting = 'outpatient'
+            where pain_nrs is not null and list_contains($pain_settings, setting)
         ) as outpatient_week_count
     from trajectory.pain_day
     group by all

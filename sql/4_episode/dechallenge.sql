@@ -148,7 +148,7 @@ pain_week as (
     inner join trajectory.pain_day as day
         on
             dated.patient_index = day.patient_index
-            and day.setting = 'outpatient'
+            and list_contains($pain_settings, day.setting)
             and not day.is_masked
             and day.pain_nrs is not null
             and (

@@ -21,7 +21,7 @@ scored_week as (
         on
             win.patient_index = day.patient_index
             and day.score_date between win.start_date and win.end_date
-            and day.setting = 'outpatient'
+            and list_contains($pain_settings, day.setting)
             and day.pain_nrs is not null
     inner join episode.episode as episode on win.episode_id = episode.episode_id
     where

@@ -50,7 +50,7 @@ scored_week as (
         on
             month.patient_index = day.patient_index
             and day.score_date between month.start_date and month.end_date
-            and day.setting = 'outpatient'
+            and list_contains($pain_settings, day.setting)
             and not day.is_masked
             and day.pain_nrs is not null
     group by month.episode_id, month.month_number, date_trunc('week', day.score_date)

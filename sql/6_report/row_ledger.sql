@@ -4,8 +4,8 @@
 -- Key:    step, source, table_name, outcome, reason
 -- Units:  rows
 -- Scope:  cohort
--- Source: raw.delivery, raw.quarantine, clean.row_outcome, trajectory.record_dose, clean.pain_score
---         and trajectory.pain_day
+-- Source: raw.delivery, raw.quarantine, clean.row_outcome, trajectory.record_dose,
+--         clean.pain_score, trajectory.pain_reading and trajectory.pain_day
 with
 
 ingest as (
@@ -25,7 +25,17 @@ ingest as (
         table_name,
         'loaded' as outcome,
         '' as reason,
-        sum(loaded_rows) as row_count
+        sum(loaded_rows - coalesce(corrected_rows, 0)) as row_count
+    from raw.delivery
+    group by all
+    union all
+    select
+        'ingest' as step,
+        source,
+        table_name,
+        'loaded' as outcome,
+        'corrected' as reason,
+        sum(corrected_rows) as row_count
     from raw.delivery
     group by all
     union all
@@ -51,17 +61,27 @@ ingest as (
     group by all
 ),
 
--- Rows of one delivered table may be looked at twice, for opioids and for adjuvants. Each look is
--- a step of its own that every row enters and leaves.
+-- Rows of one delivered table may be looked at more than once: for prescriptions, for adjuvants,
+-- for what was given. Each look is a step of its own that every row enters and leaves. The one for
+-- the clean table that comes last in the alphabet is called clean, the others by their clean table.
+look as (
+    select
+        *,
+        max(table_name) over (partition by source, source_table) as main_table_name
+    from clean.row_outcome
+),
+
 mapped as (
     select
-        case table_name when 'adjuvant' then 'adjuvant' else 'clean' end as step,
         source,
         source_table as table_name,
         outcome,
         reason,
+        case
+            when look.table_name <> look.main_table_name then look.table_name else 'clean'
+        end as step,
         sum(row_count) as row_count
-    from clean.row_outcome
+    from look
     group by all
 ),
 
@@ -168,7 +188,7 @@ dosing as (
     group by all
 ),
 
--- Likewise a current score whose day is missing among the days of pain.
+-- Likewise a score that was not read, or one that counts whose day is missing among those of pain.
 scoring as (
     select
         'pain' as step,
@@ -185,20 +205,20 @@ scoring as (
         score.source,
         'pain_score' as table_name,
         case
-            when score.recall <> 'now' then 'other_recall'
+            when not score.is_counted then 'not_counted'
             when score.pain_nrs is null then 'score_unknown'
             when day.is_masked then 'masked'
             else 'score_known'
         end as outcome,
-        coalesce(score.unknown_reason, '') as reason,
+        coalesce(score.not_counted_reason, score.unknown_reason, '') as reason,
         count(*) as row_count
-    from clean.pain_score as score
+    from trajectory.pain_reading as score
     left join trajectory.pain_day as day
         on
             score.patient_index = day.patient_index
             and score.scored_at::date = day.score_date
             and score.setting = day.setting
-    where score.recall <> 'now' or day.score_date is not null
+    where not score.is_counted or day.score_date is not null
     group by all
 ),
 

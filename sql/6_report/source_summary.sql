@@ -4,7 +4,7 @@
 -- Key:    source, record_kind
 -- Units:  rows and patients
 -- Scope:  cohort
--- Source: clean tables
+-- Source: clean tables; the pain scores that the study counts in trajectory.pain_reading
 with
 
 record as (
@@ -31,8 +31,8 @@ record as (
         patient_index,
         'pain score, ' || setting || case when pain_nrs is null then ', unknown' else '' end
             as record_kind
-    from clean.pain_score
-    where recall = 'now'
+    from trajectory.pain_reading
+    where is_counted
     union all
     select
         source,

@@ -11,6 +11,7 @@ from pipelines import tables, warehouse
 from pipelines.cli import check as oih_check
 from pipelines.cli import run as oih_run
 from pipelines.errors import PipelineError
+from pipelines.run import Run
 from pipelines.workspace import Workspace
 from tests.end_to_end.conftest import append, compress, oih
 
@@ -84,6 +85,23 @@ def test_an_empty_file(study, extract):
     assert "procedure.csv" in refused(study())
 
 
+def test_all_drifted_columns_are_said_at_once_before_anything_is_built(study, extract, capsys):
+    for name, old, new in (("patient", "birth_year", "born"), ("diagnosis", "diagnosis_date", "date_of_it")):
+        file = extract / f"{name}.csv"
+        file.write_text(file.read_text().replace(old, new, 1))
+    file = study()
+    message = refused(file)
+    assert "diagnosis.csv: has no column diagnosis_date, but date_of_it" in message
+    assert "patient.csv: has no column birth_year, but born" in message
+    assert "critical: patient.csv: has no column birth_year" in capsys.readouterr().out
+    loaded = studies.load(file)
+    run = Run(loaded, "drifted")
+    with run, pytest.raises(PipelineError, match="has no column diagnosis_date"):
+        run.build(next(table for table in tables.of(loaded) if not table.is_ingest))
+    assert not run.built
+    assert "has no column diagnosis_date" in (run.folder / "quality" / "index.html").read_text()
+
+
 def test_a_missing_column(study, extract):
     file = extract / "diagnosis.csv"
     file.write_text(file.read_text().replace("diagnosis_date", "date_of_something", 1))
@@ -142,7 +160,7 @@ SPOILED = {
         "{first}": ("duplicate_row", None),
     },
     "pain_score.csv": {
-        "S9000001,{patient},2021-03-01T10:00:00,NRS,outpatient,13,scheduled": ("range", "pain_nrs"),
+        "S9000001,{patient},2021-03-01T10:00:00,NRS,CANARY,7,scheduled": ("value", "setting"),
     },
 }
 

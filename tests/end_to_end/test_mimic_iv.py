@@ -49,7 +49,7 @@ def test_the_pain_rows_are_all_there(run):
     with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
         found = connection.execute(
             "select count(*), count(pain_nrs), count(distinct patient_index) filter (pain_nrs is not null) "
-            "from clean.pain_score where recall = 'now'"
+            "from trajectory.pain_reading where is_counted"
         ).fetchall()
     assert found == [(2099, 1456, 88)]
 

@@ -12,6 +12,7 @@ import pytest
 
 from pipelines import contracts, extracts, sources, sql_files, warehouse
 from tests import mimic_iv_demo
+from tests.conftest import PARAMETERS
 from tests.mimic_iv_demo import EXTRACT
 
 TABLES = ["patient", "prescription", "administration", "adjuvant", "pain_score", "diagnosis", "procedure"]
@@ -340,32 +341,60 @@ def test_a_dose_is_recorded_twice_only_during_a_stay_in_intensive_care(mapped):
 # Pain
 
 
-def test_pain_scores_by_question(mapped):
-    rows = mapped.execute(
+@pytest.fixture(scope="module")
+def read(mapped):
+    """The pain scores of the extract as the trajectory reads them."""
+    known = contracts.all_contracts()
+    for contract in (known["clean.patient"], known["clean.pain_score"]):
+        sources.fill(mapped, contract, ["mimic_iv"])
+    reading = next(sql for sql in sql_files.tables() if sql.table == "trajectory.pain_reading")
+    for table in reading.reads - {"clean.pain_score"}:
+        warehouse.build_reference(mapped, known[table])
+    warehouse.build_from_sql(mapped, reading, known[reading.table], PARAMETERS)
+    return mapped
+
+
+def test_pain_scores_by_question(read):
+    rows = read.execute(
         """
         select
-            recall, count(*), count(distinct patient_id), count(pain_nrs),
-            count(distinct patient_id) filter (where pain_nrs is not null)
-        from clean_mimic_iv.pain_score
-        where excluded_reason is null and setting = 'icu' and instrument = 'NRS'
-        group by recall order by recall
+            recall, is_counted, count(*), count(distinct patient_index), count(pain_nrs),
+            count(distinct patient_index) filter (where pain_nrs is not null)
+        from trajectory.pain_reading
+        where setting = 'icu' and instrument = 'NRS'
+        group by all order by all
         """
     ).fetchall()
-    assert rows == [("after_treatment", 1245, 85, 762, 79), ("now", 2099, 94, 1456, 88)]
+    assert rows == [("after_treatment", False, 1245, 85, 762, 79), ("now", True, 2099, 94, 1456, 88)]
 
 
-def test_a_pain_score_is_known_or_says_why_not(mapped):
-    assert _counts(mapped, "clean_mimic_iv.pain_score", "unknown_reason") == {
+def test_a_pain_score_is_known_or_says_why_not(read):
+    assert _counts(read, "trajectory.pain_reading", "unknown_reason") == {
         None: 1456 + 762,
         "unable_to_score": 643 + 483,
     }
-    assert _one(mapped, "select count(*) from clean_mimic_iv.pain_score where pain_nrs = 0") == 600 + 377
+    assert _one(read, "select count(*) from trajectory.pain_reading where pain_nrs = 0") == 600 + 377
 
 
-def test_pain_words_give_the_delivered_number(mapped):
+def test_pain_words_give_the_delivered_number(read):
     delivered = [float(row["valuenum"]) if row["valuenum"] else None for row in _delivered("chartevents")]
-    scores = mapped.execute("select pain_nrs from clean_mimic_iv.pain_score order by source_row").fetchall()
+    scores = read.execute(
+        "select pain_nrs from trajectory.pain_reading inner join clean.pain_score using (pain_score_id) "
+        "order by source_row"
+    ).fetchall()
     assert [score for [score] in scores] == delivered
+
+
+def test_pain_words_are_read_without_the_number_beside_them(read):
+    """All the same without valuenum, so the words alone decide and the number only checks them."""
+    reading = next(sql for sql in sql_files.tables() if sql.table == "trajectory.pain_reading")
+    with_number = read.execute("from trajectory.pain_reading order by pain_score_id").fetchall()
+    read.execute("begin")
+    read.execute("update clean.pain_score set score = null")
+    warehouse.build_from_sql(read, reading, contracts.all_contracts()[reading.table], PARAMETERS)
+    without = read.execute("from trajectory.pain_reading order by pain_score_id").fetchall()
+    read.execute("rollback")
+    assert without == with_number
 
 
 # People, diagnoses, procedures

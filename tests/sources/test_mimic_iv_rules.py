@@ -179,102 +179,24 @@ def test_a_procedure_keeps_its_own_day(check):
 # Pain
 
 
-def test_a_full_stop_tells_three_from_four(check):
+def test_a_pain_score_stays_as_charted_words_and_number(check):
     check(
         "pain_score",
         {
             "chartevents": """
-                itemid | value               | valuenum
-                -------+---------------------+---------
-                223791 | Mild to Moderate    | 3
-                223791 | Mild to Moderate.   | 4
-                223791 | Moderate to Severe  | 6
-                223791 | Moderate to Severe. | 7
-                223791 | "Mild "             | 2
-                223791 | None                | 0
-                223791 | Worst               | 10
+                subject_id | charttime           | itemid | value             | valuenum
+                -----------+---------------------+--------+-------------------+---------
+                1          | 2180-07-23 14:15:00 | 223791 | Mild to Moderate. | 4
+                1          | 2180-07-23 15:15:00 | 224409 | "None "           | 0
+                1          | 2180-07-23 15:16:00 | 220045 | 88                | 88
             """
         },
         """
-            source_row | pain_nrs | unknown_reason
-            -----------+----------+---------------
-            1          | 3        |
-            2          | 4        |
-            3          | 6        |
-            4          | 7        |
-            5          | 2        |
-            6          | 0        |
-            7          | 10       |
-        """,
-    )
-
-
-def test_unable_to_score_is_unknown_and_never_zero(check):
-    check(
-        "pain_score",
-        {
-            "chartevents": """
-                itemid | value           | valuenum
-                -------+-----------------+---------
-                223791 | Unable to Score |
-                224409 | Unable to Score |
-                223791 |                 |
-            """
-        },
-        """
-            source_row | recall          | pain_nrs | unknown_reason
-            -----------+-----------------+----------+------------------
-            1          | now             |          | unable_to_score
-            2          | after_treatment |          | unable_to_score
-            3          | now             |          | score_not_charted
-        """,
-    )
-
-
-def test_a_number_that_contradicts_the_words_is_not_accepted(check):
-    check(
-        "pain_score",
-        {
-            "chartevents": """
-                itemid | value             | valuenum
-                -------+-------------------+---------
-                223791 | Mild to Moderate. | 3
-                223791 | Unable to Score   | 0
-                223791 | Severe            |
-                223791 | severe            | 8
-                223791 | Agony             | 13
-            """
-        },
-        """
-            source_row | pain_nrs | unknown_reason
-            -----------+----------+------------------------
-            1          |          | number_contradicts_text
-            2          |          | number_contradicts_text
-            3          | 8        |
-            4          |          | text_not_known
-            5          |          | text_not_known
-        """,
-    )
-
-
-def test_a_score_after_treatment_says_so_and_other_items_are_left_out(check):
-    check(
-        "pain_score",
-        {
-            "chartevents": """
-                subject_id | charttime           | itemid | value  | valuenum
-                -----------+---------------------+--------+--------+---------
-                1          | 2180-07-23 14:15:00 | 223791 | Severe | 8
-                1          | 2180-07-23 15:15:00 | 224409 | None   | 0
-                1          | 2180-07-23 15:16:00 | 220045 | 88     | 88
-            """
-        },
-        """
-            scored_at           | recall          | instrument | setting | pain_nrs | excluded_reason
-            --------------------+-----------------+------------+---------+----------+-----------------
-            2180-07-23 14:15:00 | now             | NRS        | icu     | 8        |
-            2180-07-23 15:15:00 | after_treatment | NRS        | icu     | 0        |
-            2180-07-23 15:16:00 |                 |            | icu     |          | not_a_pain_score
+            scored_at           | recall          | instrument | setting | score_text        | score | excluded_reason
+            --------------------+-----------------+------------+---------+-------------------+-------+-----------------
+            2180-07-23 14:15:00 | now             | NRS        | icu     | Mild to Moderate. | 4     |
+            2180-07-23 15:15:00 | after_treatment | NRS        | icu     | "None "           | 0     |
+            2180-07-23 15:16:00 |                 |            | icu     | 88                | 88    | not_a_pain_score
         """,
     )
 

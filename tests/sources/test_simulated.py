@@ -103,40 +103,26 @@ def test_a_fill_of_anything_but_an_opioid_is_kept_and_excluded(check_sql):
     )
 
 
-def test_a_score_is_a_number_or_words_and_unknown_is_never_zero(check_sql):
+def test_a_score_stays_as_delivered(check_sql):
     check_sql(
         "clean_simulated.pain_score",
         given={
             "raw_simulated.pain_score": """
-                pain_score_id | patient_id | scored_at           | instrument | setting    | score             | visit_kind
-                --------------+------------+---------------------+------------+------------+-------------------+-----------
-                none          | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | 0                 | scheduled
-                worst         | P1         | 2021-05-01 09:30:00 | nrs        | Inpatient  | 10                | scheduled
-                half          | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | 4.5               | scheduled
-                unable        | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | unable to score   | scheduled
-                strange       | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | quite a lot       | scheduled
-                empty         | P1         | 2021-05-01 09:30:00 | NRS        | outpatient |                   | scheduled
-                too_high      | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | 13                | scheduled
-                other_scale   | P1         | 2021-05-01 09:30:00 | VAS        | outpatient | 40                | scheduled
-            """,
-            "reference.pain_text": """
-                source    | score_text      | pain_nrs | unknown_reason
-                ----------+-----------------+----------+----------------
-                simulated | unable to score |          | unable_to_score
-                mimic_iv  | quite a lot     | 7        |
+                pain_score_id | patient_id | scored_at           | instrument | setting    | score           | visit_kind | source_file | source_row
+                --------------+------------+---------------------+------------+------------+-----------------+------------+-------------+-----------
+                number        | P1         | 2021-05-01 09:30:00 | nrs        | Inpatient  | 4.5             | scheduled  | pain.csv    | 1
+                words         | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | unable to score | scheduled  | pain.csv    | 2
+                empty         | P1         | 2021-05-01 09:30:00 | NRS        | outpatient |                 | scheduled  | pain.csv    | 3
+                other_scale   | P1         | 2021-05-01 09:30:00 | VAS_100    | outpatient | 40              | scheduled  | pain.csv    | 4
             """,
         },
         then="""
-            pain_score_id         | patient_id   | scored_at           | instrument | recall | setting    | pain_nrs | unknown_reason    | excluded_reason
-            ----------------------+--------------+---------------------+------------+--------+------------+----------+-------------------+-----------------
-            simulated:none        | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient | 0        |                   |
-            simulated:worst       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | inpatient  | 10       |                   |
-            simulated:half        | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient | 4.5      |                   |
-            simulated:unable      | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient |          | unable_to_score   |
-            simulated:strange     | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient |          | text_not_known    |
-            simulated:empty       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient |          | score_not_charted |
-            simulated:too_high    | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient | 13       |                   |
-            simulated:other_scale | simulated:P1 | 2021-05-01 09:30:00 | VAS        | now    | outpatient | 40       |                   | other_instrument
+            pain_score_id         | patient_id   | scored_at           | instrument | recall | setting    | score_text      | score | source_table | source_row | excluded_reason
+            ----------------------+--------------+---------------------+------------+--------+------------+-----------------+-------+--------------+------------+----------------
+            simulated:number      | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | inpatient  | 4.5             |       | pain_score   | 1          |
+            simulated:words       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient | unable to score |       | pain_score   | 2          |
+            simulated:empty       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient |                 |       | pain_score   | 3          |
+            simulated:other_scale | simulated:P1 | 2021-05-01 09:30:00 | VAS_100    | now    | outpatient | 40              |       | pain_score   | 4          |
         """,
     )
 
@@ -225,8 +211,6 @@ def test_a_faulty_row_ends_in_quarantine_with_its_rule_and_place(filled):
     ).fetchall()
     assert clean == [
         ("diagnosis", 2, "value", "code_system"),
-        ("pain_score", 2, "range", "pain_nrs"),
-        ("pain_score", 3, "range", "pain_nrs"),
         ("pain_score", 5, "value", "setting"),
         ("prescription", 5, "unknown_patient", "patient_id"),
     ]
@@ -234,8 +218,13 @@ def test_a_faulty_row_ends_in_quarantine_with_its_rule_and_place(filled):
 
 def test_the_other_rows_reach_the_clean_tables(filled):
     assert filled.sql("select prescription_id, quantity from clean.prescription").fetchall() == [("simulated:R1", 60.0)]
-    scores = filled.sql("select pain_score_id, pain_nrs from clean.pain_score order by all").fetchall()
-    assert scores == [("simulated:S1", 7.0), ("simulated:S4", None)]
+    scores = filled.sql("select pain_score_id, score_text from clean.pain_score order by all").fetchall()
+    assert scores == [
+        ("simulated:S1", "7"),
+        ("simulated:S2", "13"),
+        ("simulated:S3", "-1"),
+        ("simulated:S4", "unable to score"),
+    ]
     assert filled.sql("select code from clean.diagnosis union all select code from clean.procedure").fetchall() == [
         ("M545",),
         ("27447",),

@@ -9,9 +9,15 @@ import numpy as np
 import polars as pl
 
 from pipelines import contracts, tables, warehouse
-from pipelines.study import Source, Study
+from pipelines.study import Pain, Source, Study
 
-STUDY = Study(name="drawn", title="Drawn histories", sources={"north": Source(folder=Path())}, output=Path())
+STUDY = Study(
+    name="drawn",
+    title="Drawn histories",
+    sources={"north": Source(folder=Path())},
+    output=Path(),
+    pain=Pain(scales=["NRS", "VAS_100"]),
+)
 ALL_TABLES = tables.of(STUDY)
 REFERENCES = [table for table in ALL_TABLES if table.step == "reference"]
 DERIVED = [table for table in ALL_TABLES if table.step in ("trajectory", "episode")]
@@ -87,11 +93,11 @@ def _live(rng: np.random.Generator, patient: int, index: date, rows: Rows) -> No
                 {
                     "patient_index": patient,
                     "scored_at": on(day + rng.integers(0, 7)),
-                    "instrument": "NRS",
+                    "instrument": "NRS" if rng.random() < 0.95 else "VAS_100",
                     "recall": "now" if rng.random() < 0.95 else "after_treatment",
                     "setting": "outpatient" if rng.random() < 0.95 else "inpatient",
-                    "pain_nrs": float(rng.integers(0, 11)) if known else None,
-                    "unknown_reason": None if known else "unable_to_score",
+                    "score": float(rng.integers(0, 11)) if known else None,
+                    "score_text": None if known else "unable to score",
                 }
             )
     for _ in range(rng.integers(0, 8)):
@@ -162,7 +168,7 @@ def _changed(table: str, rng: np.random.Generator) -> dict[str, Any]:
     if table == "clean.prescription":
         return {"quantity": float(rng.integers(7, 400))}
     if table == "clean.pain_score":
-        return {"pain_nrs": float(rng.integers(0, 11)), "unknown_reason": None}
+        return {"score": float(rng.integers(0, 11)), "score_text": None}
     return {"code": str(rng.choice(CODES))} if table == "clean.diagnosis" else {}
 
 

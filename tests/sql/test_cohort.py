@@ -133,6 +133,20 @@ def test_only_known_outpatient_weeks_count(check_sql, aside):
     )
 
 
+@pytest.mark.parametrize(("settings", "enough"), [(["outpatient"], "false"), (["outpatient", "unknown"], "true")])
+def test_weeks_of_an_unknown_setting_count_where_the_study_says_so(check_sql, settings, enough):
+    known = {"pain_nrs": 5, "setting": "unknown", "patient_index": 1, "is_masked": False}
+    check_sql(
+        TABLE,
+        given={
+            "clean.patient": PATIENT,
+            "trajectory.pain_day": drawn("score_date\n-\nD+0\nD+7\nD+14\nD+21\nD+28", **known),
+        },
+        settings={"pain_settings": settings},
+        then=f"has_outpatient_scores\n-\n{enough}",
+    )
+
+
 def test_therapy_is_long_term_if_one_run_is(check_sql):
     check_sql(
         TABLE,

@@ -45,6 +45,16 @@ def test_a_month_counts_those_observed_to_its_end_and_its_dose_is_over_all_its_d
     ]
 
 
+def test_a_score_of_an_unknown_setting_counts_where_the_study_says_so():
+    given = GIVEN | {
+        "trajectory.pain_day": GIVEN["trajectory.pain_day"].replace("| outpatient | 8", "| unknown    | 8")
+    }
+    for settings, mean_nrs in ((["outpatient"], 4.0), (["outpatient", "unknown"], 6.0)):
+        built = select("report.episode_trajectory", given=given, settings={"pain_settings": settings})
+        found = built.sql("select mean_nrs from report.episode_trajectory where month_number = 0").fetchall()
+        assert found == [(mean_nrs,)]
+
+
 def test_a_year_on_either_side_is_there_and_no_more():
     followed = GIVEN | {"episode.episode": GIVEN["episode.episode"].replace("2021-03-31", "2029-01-01")}
     built = select("report.episode_trajectory", given=followed).sql(

@@ -11,16 +11,16 @@ def test_the_scores_of_a_day_are_one_median_per_setting(check_sql):
     check_sql(
         TABLE,
         given={
-            "clean.pain_score": """
-                patient_index | scored_at           | recall | setting    | pain_nrs
-                --------------+---------------------+--------+------------+---------
-                1             | 2021-01-04 00:00:00 | now    | outpatient | 2
-                1             | 2021-01-04 12:00:00 | now    | outpatient | 9
-                1             | 2021-01-04 23:59:59 | now    | outpatient | 4
-                1             | 2021-01-04 08:00:00 | now    | inpatient  | 10
-                1             | 2021-01-05 00:00:00 | now    | outpatient | 5
-                1             | 2021-01-05 01:00:00 | now    | outpatient | 6
-                2             | 2021-01-04 00:00:00 | now    | outpatient | 0
+            "trajectory.pain_reading": """
+                patient_index | scored_at           | is_counted | setting    | pain_nrs
+                --------------+---------------------+------------+------------+---------
+                1             | 2021-01-04 00:00:00 | true       | outpatient | 2
+                1             | 2021-01-04 12:00:00 | true       | outpatient | 9
+                1             | 2021-01-04 23:59:59 | true       | outpatient | 4
+                1             | 2021-01-04 08:00:00 | true       | inpatient  | 10
+                1             | 2021-01-05 00:00:00 | true       | outpatient | 5
+                1             | 2021-01-05 01:00:00 | true       | outpatient | 6
+                2             | 2021-01-04 00:00:00 | true       | outpatient | 0
             """
         },
         then="""
@@ -38,7 +38,7 @@ def test_a_score_that_is_unknown_is_counted_but_is_never_zero(check_sql):
     check_sql(
         TABLE,
         given={
-            "clean.pain_score": drawn(
+            "trajectory.pain_reading": drawn(
                 """
                 patient_index | scored_at           | pain_nrs | unknown_reason
                 --------------+---------------------+----------+---------------
@@ -46,7 +46,7 @@ def test_a_score_that_is_unknown_is_counted_but_is_never_zero(check_sql):
                 1             | 2021-01-04 09:00:00 |          | unable_to_score
                 1             | 2021-01-05 08:00:00 |          | unable_to_score
                 """,
-                recall="now",
+                is_counted=True,
                 setting="outpatient",
             )
         },
@@ -59,17 +59,17 @@ def test_a_score_that_is_unknown_is_counted_but_is_never_zero(check_sql):
     )
 
 
-def test_a_score_after_treatment_answers_another_question(check_sql):
+def test_a_score_that_the_study_does_not_count_is_no_part_of_a_day(check_sql):
     check_sql(
         TABLE,
         given={
-            "clean.pain_score": drawn(
+            "trajectory.pain_reading": drawn(
                 """
-                patient_index | scored_at           | recall          | pain_nrs
-                --------------+---------------------+-----------------+---------
-                1             | 2021-01-04 08:00:00 | now             | 8
-                1             | 2021-01-04 09:00:00 | after_treatment | 2
-                1             | 2021-01-05 09:00:00 | after_treatment | 2
+                patient_index | scored_at           | is_counted | pain_nrs
+                --------------+---------------------+------------+---------
+                1             | 2021-01-04 08:00:00 | true       | 8
+                1             | 2021-01-04 09:00:00 | false      | 2
+                1             | 2021-01-05 09:00:00 | false      | 2
                 """,
                 setting="outpatient",
             )
@@ -84,14 +84,14 @@ def test_a_score_after_treatment_answers_another_question(check_sql):
 
 def scores_on(*days: str, patient: int = 1) -> str:
     rows = "\n".join(f"{patient} | {day} | 5" for day in days)
-    return drawn(f"patient_index | scored_at | pain_nrs\n-\n{rows}", recall="now", setting="outpatient")
+    return drawn(f"patient_index | scored_at | pain_nrs\n-\n{rows}", is_counted=True, setting="outpatient")
 
 
 def test_a_procedure_masks_from_7_days_before_to_90_days_after(check_sql):
     check_sql(
         TABLE,
         given={
-            "clean.pain_score": scores_on("D-8", "D-7", "D+0", "D+90", "D+91"),
+            "trajectory.pain_reading": scores_on("D-8", "D-7", "D+0", "D+90", "D+91"),
             "clean.procedure": drawn("patient_index | procedure_date\n-\n1 | D+0"),
         },
         then=drawn(
@@ -114,7 +114,7 @@ def test_the_masked_days_are_settings(check_sql, setting):
     check_sql(
         TABLE,
         given={
-            "clean.pain_score": scores_on("D-1", "D+1"),
+            "trajectory.pain_reading": scores_on("D-1", "D+1"),
             "clean.procedure": drawn("patient_index | procedure_date\n-\n1 | D+0"),
         },
         settings={setting: 0},
@@ -126,7 +126,7 @@ def test_a_day_masked_twice_is_one_row_and_names_the_earliest_procedure(check_sq
     check_sql(
         TABLE,
         given={
-            "clean.pain_score": scores_on("D+0"),
+            "trajectory.pain_reading": scores_on("D+0"),
             "clean.procedure": drawn(
                 """
                 patient_index | procedure_date
@@ -145,7 +145,7 @@ def test_another_patients_procedure_masks_nothing(check_sql):
     check_sql(
         TABLE,
         given={
-            "clean.pain_score": scores_on("D+0"),
+            "trajectory.pain_reading": scores_on("D+0"),
             "clean.procedure": drawn("patient_index | procedure_date\n-\n2 | D+0"),
         },
         then=drawn("patient_index | score_date | is_masked\n-\n1 | D+0 | false"),

@@ -553,12 +553,12 @@ def test_an_order_is_exposure_only_where_nothing_better_is_delivered_and_its_day
     check(
         prescription=ORDERS,
         coverage="""
-            source | table_name     | is_delivered
-            -------+----------------+-------------
-            ward   | administration | true
-            clinic | administration | false
-            retail | administration | false
-            clinic | pain_score     | true
+            source | table_name     | is_delivered | row_count
+            -------+----------------+--------------+----------
+            ward   | administration | true         | 1
+            clinic | administration | true         | 0
+            retail | administration | false        | 0
+            clinic | pain_score     | true         | 9
         """,
         then="""
             record_id     | record_kind | end_date   | dose_micro_mme | is_in_timeline | reason
@@ -946,9 +946,9 @@ def test_every_prescription_and_administration_has_exactly_one_row():
                 2                 | ward   | patch 25   | 2024-01-01 09:00:00
             """,
             "clean.source_coverage": """
-                source | table_name     | is_delivered
-                -------+----------------+-------------
-                ward   | administration | true
+                source | table_name     | is_delivered | row_count
+                -------+----------------+--------------+----------
+                ward   | administration | true         | 2
             """,
         },
     )

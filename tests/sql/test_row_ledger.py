@@ -108,6 +108,36 @@ def test_rows_looked_at_for_adjuvants_as_well_enter_and_leave_that_step_too(chec
     )
 
 
+def test_each_further_look_at_a_table_is_a_step_named_after_what_is_looked_for(check_sql):
+    outcomes = """
+        table_name     | outcome  | reason                | row_count
+        ---------------+----------+-----------------------+----------
+        administration | clean    | ''                    | 1
+        administration | excluded | not_an_administration | 9
+        prescription   | clean    | ''                    | 6
+        prescription   | excluded | administration        | 4
+        """
+    check_sql(
+        TABLE,
+        given={
+            "raw.delivery": delivery("drug", 10),
+            "clean.row_outcome": drawn(outcomes, source="north", source_table="drug"),
+        },
+        then="""
+            step           | table_name | outcome  | reason                | row_count
+            ---------------+------------+----------+-----------------------+----------
+            ingest         | drug       | entered  | ''                    | 10
+            ingest         | drug       | loaded   | ''                    | 10
+            clean          | drug       | entered  | ''                    | 10
+            clean          | drug       | clean    | ''                    | 6
+            clean          | drug       | excluded | administration        | 4
+            administration | drug       | entered  | ''                    | 10
+            administration | drug       | clean    | ''                    | 1
+            administration | drug       | excluded | not_an_administration | 9
+        """,
+    )
+
+
 def test_a_row_lost_among_the_adjuvants_shows():
     outcomes = """
         table_name   | outcome  | reason          | row_count
@@ -214,20 +244,22 @@ def test_a_record_that_lost_its_dose_row_shows():
     assert unbalanced({**RECORDS, "trajectory.record_dose": lost}) == [("dose", "north", "prescription")]
 
 
-SCORES = drawn(
+READINGS = drawn(
     """
-    scored_at           | recall          | setting    | pain_nrs | unknown_reason
-    --------------------+-----------------+------------+----------+----------------
-    2021-01-04 08:00:00 | now             | outpatient | 5        |
-    2021-01-04 09:00:00 | now             | outpatient | 6        |
-    2021-01-04 10:00:00 | now             | outpatient |          | unable_to_score
-    2021-01-04 11:00:00 | after_treatment | outpatient | 2        |
-    2021-01-04 08:00:00 | now             | inpatient  | 5        |
-    2021-01-05 08:00:00 | now             | outpatient | 5        |
+    scored_at           | is_counted | not_counted_reason | setting    | pain_nrs | unknown_reason
+    --------------------+------------+--------------------+------------+----------+----------------
+    2021-01-04 08:00:00 | true       |                    | outpatient | 5        |
+    2021-01-04 09:00:00 | true       |                    | outpatient | 6        |
+    2021-01-04 10:00:00 | true       |                    | outpatient |          | unable_to_score
+    2021-01-04 11:00:00 | false      | other_recall       | outpatient | 2        |
+    2021-01-04 12:00:00 | false      | observed           | outpatient |          | out_of_range
+    2021-01-04 08:00:00 | true       |                    | inpatient  | 5        |
+    2021-01-05 08:00:00 | true       |                    | outpatient | 5        |
     """,
     source="north",
     patient_index=1,
 )
+CLEAN_SCORES = "source\n-\n" + "north\n" * 7
 DAYS = drawn(
     """
     score_date | setting    | is_masked
@@ -240,26 +272,35 @@ DAYS = drawn(
 )
 
 
-def test_every_score_is_known_masked_unknown_or_of_another_recall(check_sql):
+SCORED = {"clean.pain_score": CLEAN_SCORES, "trajectory.pain_reading": READINGS, "trajectory.pain_day": DAYS}
+
+
+def test_every_score_is_known_masked_unknown_or_not_counted_for_a_reason(check_sql):
     check_sql(
         TABLE,
-        given={"clean.pain_score": SCORES, "trajectory.pain_day": DAYS},
+        given=SCORED,
         then="""
             step | source | table_name | outcome       | reason          | row_count
             -----+--------+------------+---------------+-----------------+----------
-            pain | north  | pain_score | entered       | ''              | 6
+            pain | north  | pain_score | entered       | ''              | 7
             pain | north  | pain_score | score_known   | ''              | 3
             pain | north  | pain_score | score_unknown | unable_to_score | 1
             pain | north  | pain_score | masked        | ''              | 1
-            pain | north  | pain_score | other_recall  | ''              | 1
+            pain | north  | pain_score | not_counted   | other_recall    | 1
+            pain | north  | pain_score | not_counted   | observed        | 1
         """,
     )
 
 
 def test_a_score_whose_day_is_missing_shows():
-    assert unbalanced({"clean.pain_score": SCORES, "trajectory.pain_day": DAYS}) == []
+    assert unbalanced(SCORED) == []
     lost = "\n".join(line for line in DAYS.splitlines() if "inpatient" not in line)
-    assert unbalanced({"clean.pain_score": SCORES, "trajectory.pain_day": lost}) == [("pain", "north", "pain_score")]
+    assert unbalanced(SCORED | {"trajectory.pain_day": lost}) == [("pain", "north", "pain_score")]
+
+
+def test_a_score_that_was_not_read_shows():
+    lost = "\n".join(READINGS.splitlines()[:-1])
+    assert unbalanced(SCORED | {"trajectory.pain_reading": lost}) == [("pain", "north", "pain_score")]
 
 
 def test_sources_are_kept_apart_at_every_step(check_sql):
@@ -268,11 +309,9 @@ def test_sources_are_kept_apart_at_every_step(check_sql):
         given={
             "clean.prescription": "prescription_id | source\n-\na | north\nb | south",
             "trajectory.record_dose": drawn("record_id\n-\na\nb", is_in_timeline=True, dose_micro_mme=1),
-            "clean.pain_score": drawn(
-                "source\n-\nnorth\nsouth\nsouth",
-                patient_index=1,
-                scored_at="2021-01-04 08:00:00",
-                recall="after_treatment",
+            "clean.pain_score": "source\n-\nnorth\nsouth\nsouth",
+            "trajectory.pain_reading": drawn(
+                "source\n-\nnorth\nsouth\nsouth", is_counted=False, not_counted_reason="other_recall"
             ),
         },
         then="""
@@ -283,8 +322,8 @@ def test_sources_are_kept_apart_at_every_step(check_sql):
             dose | south  | entered      | 1
             dose | south  | dose_known   | 1
             pain | north  | entered      | 1
-            pain | north  | other_recall | 1
+            pain | north  | not_counted  | 1
             pain | south  | entered      | 2
-            pain | south  | other_recall | 2
+            pain | south  | not_counted  | 2
         """,
     )

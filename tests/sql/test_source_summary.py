@@ -38,19 +38,19 @@ def test_rows_and_patients_are_counted_by_source_and_kind(check_sql):
     )
 
 
-def test_scores_are_counted_by_setting_known_apart_from_unknown(check_sql):
+def test_the_scores_that_the_study_counts_are_counted_by_setting_known_apart_from_unknown(check_sql):
     check_sql(
         TABLE,
         given={
-            "clean.pain_score": drawn(
+            "trajectory.pain_reading": drawn(
                 """
-                patient_index | setting    | recall          | pain_nrs
-                --------------+------------+-----------------+---------
-                1             | outpatient | now             | 0
-                1             | outpatient | now             | 7
-                2             | outpatient | now             |
-                1             | icu        | now             | 7
-                1             | outpatient | after_treatment | 3
+                patient_index | setting    | is_counted | pain_nrs
+                --------------+------------+------------+---------
+                1             | outpatient | true       | 0
+                1             | outpatient | true       | 7
+                2             | outpatient | true       |
+                1             | icu        | true       | 7
+                1             | outpatient | false      | 3
                 """,
                 source="north",
             )

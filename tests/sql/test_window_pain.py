@@ -141,6 +141,13 @@ def test_only_outpatient_scores_count(check, setting):
     )
 
 
+def test_scores_of_an_unknown_setting_count_where_the_study_says_so(check):
+    days = pain("score_date | setting | pain_nrs\n-\nD+40 | outpatient | 4\nD+47 | unknown | 8\nD+54 | icu | 10")
+    check(days, "mean_nrs\n-\n4", windows=window("R"))
+    check(days, "mean_nrs\n-\n6", windows=window("R"), pain_settings=["outpatient", "unknown"])
+    check(days, "mean_nrs\n-\n8", windows=window("R"), pain_settings=["unknown"])
+
+
 def test_masked_and_unknown_days_and_other_patients_count_nothing(check):
     check(
         pain(

@@ -1,0 +1,282 @@
+"""The screen for identifiers: what an extract must not hold, looked for before any of it is loaded.
+
+Every delivered column is judged, declared or not, by its name and by its distinct values, against the cited tables
+``reference.identifier_name`` and ``reference.identifier_pattern``. A column that is found is refused unless a contract
+accepts it, kind by kind, with a written reason. What is found is told by column, kind and share, never by value.
+
+The screen finds what looks like an identifier. It cannot show that there is none: a pseudonym that is a disguised
+record number, or a name in a column of drugs, looks like neither.
+"""
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from pipelines import contracts, extracts, paths
+from pipelines.contracts import Contract
+from pipelines.errors import IdentifierError
+from pipelines.extracts import sample
+from pipelines.extracts.delivered import sql_name, sql_text
+from pipelines.settings import Settings
+from pipelines.study import Study
+from pipelines.warehouse import Connection
+
+AGE, BIRTH, FREE_TEXT = "age", "birth_year", "free_text"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A delivered column that looks identifying.
+
+    Attributes:
+        file: Path below the extract's folder.
+        column: Its name as delivered; its place where the name itself may be a value.
+        kind: Which identifier it looks like, as the reference tables call it.
+        by: What told it.
+        value_count: Distinct values that look so, of ``distinct_count`` looked at.
+        reason: Why the contract accepts it; None if it does not.
+    """
+
+    source: str
+    file: str
+    column: str
+    kind: str
+    by: str
+    value_count: int
+    distinct_count: int
+    reason: str | None = None
+
+    @property
+    def share(self) -> float:
+        return self.value_count / self.distinct_count if self.distinct_count else 0.0
+
+
+def screen(connection: Connection, study: Study) -> list[Finding]:
+    """Everything in a study's extracts that looks identifying, accepted or not, by source, file and column.
+
+    Args:
+        connection: Allowed to read the folders of the extracts.
+    """
+    found: list[Finding] = []
+    for source in sorted(study.sources):
+        delivered: list[Finding] = []
+        latest_year: int | None = None
+        births: list[tuple[Contract, Finding, list[int]]] = []
+        for contract in contracts.raw_contracts(source):
+            for where, path in extracts.delivered_files(connection, contract, study.sources[source].folder).items():
+                looked = _look(connection, contract, where, path, study.settings)
+                delivered += [_accepted(finding, contract) for finding in looked.findings]
+                births += [(contract, finding, years) for finding, years in looked.births]
+                latest_year = max(filter(None, (latest_year, looked.latest_year)), default=None)
+        for contract, finding, years in births:
+            if aged := _aged(finding, years, latest_year, study):
+                delivered.append(_accepted(aged, contract))
+        found += delivered
+    return sorted(found, key=lambda finding: (finding.source, finding.file, finding.column, finding.kind))
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """Refuse extracts with what no contract accepts.
+
+    Raises:
+        IdentifierError: Names every file, column and kind in one line.
+    """
+    refused = [finding for finding in findings if finding.reason is None]
+    if not refused:
+        return
+    listed = "; ".join(
+        f"{finding.file}: column {finding.column} ({finding.kind}, by {finding.by})" for finding in refused
+    )
+    raise IdentifierError(
+        f"{listed}. Nothing was loaded. Have these columns taken out of the delivery, or accept each with a reason "
+        "under accepted_identifiers of its contract."
+    )
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What one file came to.
+
+    Attributes:
+        births: Columns that date births, each with its distinct years; judged once the latest year is known.
+        latest_year: Of the dates of other columns.
+    """
+
+    findings: list[Finding]
+    births: list[tuple[Finding, list[int]]]
+    latest_year: int | None
+
+
+def _look(connection: Connection, contract: Contract, where: str, path: Path, settings: Settings) -> _Looked:
+    source = contract.schema_name.removeprefix("raw_")
+    rows = sample.of(connection, contract, path)
+    rows = rows.select(name for name, type_ in rows.schema.items() if type_ == pl.String)
+    if not rows.width:
+        return _Looked([], [], None)
+    counts = _value_counts(connection, rows, settings)
+    findings: dict[tuple[str, str], Finding] = {}
+    births: list[tuple[Finding, list[int]]] = []
+    years: list[int] = []
+    for place, (column, told) in enumerate(zip(rows.columns, counts, strict=True), 1):
+        distinct = told["distinct_count"]
+        shown = column if re.search(r"[A-Za-z]", column) and not _is_value(column) else f"number {place}"
+        by_name = {row["kind"]: told[f"name_{row['number']}"] for row in _names_of(column)}
+        is_birth = BIRTH in by_name
+        if not is_birth and told["latest_year"]:
+            years.append(told["latest_year"])
+        for kind, value_count in by_name.items():
+            finding = Finding(source, where, shown, kind, "name", value_count, distinct)
+            if kind == BIRTH:
+                births.append((finding, told["years"]))
+            elif value_count and (kind != AGE or _is_ungrouped(told["high_ages"], settings)):
+                findings[column, kind] = replace(finding, by="name and values") if kind == AGE else finding
+        for kind, value_count in _kinds_by_pattern(told, settings):
+            if (column, kind) not in findings:
+                findings[column, kind] = Finding(source, where, shown, kind, "pattern", value_count, distinct)
+    return _Looked(list(findings.values()), births, max(years, default=None))
+
+
+def _value_counts(connection: Connection, rows: pl.DataFrame, settings: Settings) -> list[dict]:
+    """Per column, how many of its distinct values look like what, in one pass over the distinct values of all."""
+    connection.register("sampled", rows)
+    limit = settings.identifier_value_count
+    # A value without a letter or digit is a mask, such as ___.
+    values = " union all ".join(
+        f"(select {place} as place, value from (select distinct trim({sql_name(name)}) as value from sampled "
+        f"where {sql_name(name)} similar to '.*[A-Za-z0-9].*') order by hash(value) limit {limit})"
+        for place, name in enumerate(rows.columns)
+    )
+    filled = ", ".join(f"count({sql_name(name)})" for name in rows.columns)
+    patterns = ",\n".join(
+        f"count(*) filter (regexp_matches(value, {sql_text(row['value_pattern'])}, 'i')"
+        + (f" and not regexp_matches(value, {sql_text(row['unless_pattern'])}, 'i')" if row["unless_pattern"] else "")
+        + f") as pattern_{row['pattern_number']}"
+        for row in _patterns()
+    )
+    name_values = sorted({row["value_pattern"] or "" for row in _names()})
+    by_name = ",\n".join(
+        f"count(*) filter (regexp_matches(value, {sql_text(pattern)})) as name_value_{number}"
+        for number, pattern in enumerate(name_values)
+    )
+    day = r"^(\d{4})-\d{2}-\d{2}"
+    limit_age = settings.oldest_age_years
+    try:
+        [filled_rows] = connection.execute(f"select {filled} from sampled").fetchall()
+        found = connection.sql(
+            f"""
+            select
+                place, count(*) as distinct_count, {patterns}, {by_name},
+                median(len(string_split_regex(value, '\\s+'))) as words,
+                max(try_cast(nullif(regexp_extract(value, {sql_text(day)}, 1), '') as integer))
+                    filter (regexp_extract(value, {sql_text(day)}, 1) <= '{datetime.datetime.now(datetime.UTC).year}')
+                    as latest_year,
+                list(distinct try_cast(value as double)) filter (try_cast(value as double) > {limit_age}) as high_ages,
+                list(distinct try_cast(regexp_extract(value, '\\d{{4}}') as integer))
+                    filter (regexp_matches(value, '\\d{{4}}')) as years
+            from ({values})
+            group by place
+            """
+        ).pl()
+    finally:
+        connection.unregister("sampled")
+    by_place = {row["place"]: row for row in found.to_dicts()}
+    nothing = dict.fromkeys(found.columns, 0) | {"high_ages": [], "years": [], "words": 0}
+    told = []
+    for place, filled_count in enumerate(filled_rows):
+        row = by_place.get(place, nothing) | {"filled_count": filled_count}
+        row |= {
+            f"name_{name['number']}": row[f"name_value_{name_values.index(name['value_pattern'] or '')}"]
+            for name in _names()
+        }
+        told.append(row | {"high_ages": row["high_ages"] or [], "years": row["years"] or []})
+    return told
+
+
+def _kinds_by_pattern(told: dict, settings: Settings) -> Iterator[tuple[str, int]]:
+    distinct = told["distinct_count"]
+    for row in _patterns():
+        value_count = told[f"pattern_{row['pattern_number']}"]
+        is_many = value_count >= settings.identifier_min_values
+        is_many = is_many and value_count >= settings.identifier_min_share * distinct
+        if is_many or (value_count and row["is_specific"] == "true"):
+            yield row["kind"], value_count
+    is_mostly_distinct = distinct >= max(2 * settings.identifier_min_values, told["filled_count"] / 2)
+    if is_mostly_distinct and told["words"] >= settings.free_text_words:
+        yield FREE_TEXT, distinct
+
+
+def _is_ungrouped(ages: Iterable[float], settings: Settings) -> bool:
+    """Whether ages above the limit are told apart: grouped ones are one value, just above it (90, or 91 as MIMIC)."""
+    above = {age for age in ages if age > settings.oldest_age_years}
+    return bool(above) and (len(above) > 1 or max(above) > settings.oldest_age_years + 2)
+
+
+def _aged(finding: Finding, years: list[int], latest_year: int | None, study: Study) -> Finding | None:
+    """The finding of a column of births, where dates are real; shifted ones tell no age but the one at an event.
+
+    Ages are those in the latest year that the source's dates reach, dates to come left out: a valid-until is one.
+    """
+    if latest_year is None or study.sources[finding.source].dates == "shifted":
+        return None
+    ages = {latest_year - year for year in years if year <= latest_year}
+    if not _is_ungrouped(ages, study.settings):
+        return None
+    above = sum(age > study.settings.oldest_age_years for age in ages)
+    return replace(finding, by="name and values", value_count=above, distinct_count=len(years))
+
+
+def _accepted(finding: Finding, contract: Contract) -> Finding:
+    for accepted in contract.accepted_identifiers:
+        if (accepted.column.casefold(), accepted.kind) == (finding.column.casefold(), finding.kind):
+            return replace(finding, reason=accepted.reason)
+    return finding
+
+
+def words(name: str) -> str:
+    """A column's name as words in small letters, parted by blanks: patientLastName is patient last name."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return " ".join(re.findall(r"[a-z0-9]+", parted.lower()))
+
+
+def _names_of(column: str) -> list[dict[str, str]]:
+    """Rows of ``reference.identifier_name`` that a column's name meets, the first of each kind."""
+    name = words(column)
+    met = [
+        row
+        for row in _names()
+        if row["word"] == name or (row["is_whole_name"] != "true" and f" {row['word']} " in f" {name} ")
+    ]
+    # The address in ip_address is none of a house.
+    longest = [
+        row
+        for row in met
+        if not any(f" {row['word']} " in f" {other['word']} " for other in met if other["word"] != row["word"])
+    ]
+    return list({row["kind"]: row for row in reversed(longest)}.values())
+
+
+def _is_value(column: str) -> bool:
+    """Whether a header looks like a value itself: then the file has none, and its first row stands there."""
+    return any(
+        re.search(row["value_pattern"], column, re.IGNORECASE) for row in _patterns() if row["is_specific"] == "true"
+    )
+
+
+@cache
+def _names() -> list[dict]:
+    return _reference("identifier_name")
+
+
+@cache
+def _patterns() -> list[dict]:
+    return _reference("identifier_pattern")
+
+
+def _reference(name: str) -> list[dict]:
+    rows = pl.read_csv(paths.SQL / "1_reference" / f"{name}.csv", infer_schema=False)
+    return rows.with_row_index("number").to_dicts()

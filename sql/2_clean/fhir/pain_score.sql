@@ -1,0 +1,160 @@
+-- Pain scores of a FHIR bulk export, as delivered.
+--
+-- Grain:  one row per delivered Observation
+-- Key:    pain_score_id
+-- Units:  score on the range of its instrument
+-- Scope:  patient
+-- Source: FHIR R4 (HL7 4.0.1), Observation; LOINC codes of pain scores in reference.pain_item,
+--         settings in reference.fhir_encounter_class, states in reference.fhir_status
+-- Rows:   raw_fhir.observation
+with
+
+-- The observation itself, and each that it is made of.
+measured as (
+    select
+        id,
+        0 as place,
+        code,
+        value_number,
+        value_comparator,
+        value_integer,
+        value_text,
+        value_concept,
+        absent_reason
+    from raw_fhir.observation
+    union all by name
+    select
+        id,
+        place,
+        part['code'] as code,
+        part['valueQuantity']['value'] as value_number,
+        part['valueQuantity']['comparator'] as value_comparator,
+        part['valueInteger'] as value_integer,
+        part['valueString'] as value_text,
+        part['valueCodeableConcept'] as value_concept,
+        part['dataAbsentReason'] as absent_reason
+    from (
+        select
+            id,
+            unnest(range(1, json_array_length(component)::bigint + 1)) as place,
+            unnest(
+                json_transform(
+                    component,
+                    '[{
+                        "code": "JSON", "valueInteger": "DOUBLE", "valueString": "VARCHAR",
+                        "valueQuantity": {"value": "DOUBLE", "comparator": "VARCHAR"},
+                        "valueCodeableConcept": "JSON", "dataAbsentReason": "JSON"
+                    }]'
+                )
+            ) as part
+        from raw_fhir.observation
+        where component is not null
+    ) as component
+),
+
+coding as (
+    select
+        id,
+        place,
+        unnest(
+            json_transform(code, '{"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]}').coding
+        ) as coding
+    from measured
+),
+
+-- One score stands for the resource: its own before one it is made of, pain now before another
+-- recall. Scores of other recalls are delivered as resources of their own, too.
+item as (
+    select
+        coding.id,
+        coding.place,
+        known.instrument,
+        known.recall
+    from coding
+    inner join reference.pain_item as known
+        on
+            known.source = 'loinc'
+            and coding.coding.system in ('http://loinc.org', 'urn:oid:2.16.840.1.113883.6.1')
+            and coding.coding.code = known.item_code
+    qualify row_number() over (
+        partition by coding.id
+        order by coding.place > 0, known.recall <> 'now', coding.place, known.item_code
+    ) = 1
+),
+
+-- A number that is only a bound (">7") is text, and so is why there is none.
+scored as (
+    select
+        item.*,
+        case
+            when measured.value_comparator is null
+                then coalesce(measured.value_number, measured.value_integer)
+        end as score,
+        coalesce(
+            measured.value_text,
+            json_extract_string(measured.value_concept, '$.text'),
+            json_extract_string(measured.value_concept, '$.coding[0].display'),
+            json_extract_string(measured.value_concept, '$.coding[0].code'),
+            measured.value_comparator || measured.value_number,
+            json_extract_string(measured.absent_reason, '$.coding[0].code'),
+            json_extract_string(measured.absent_reason, '$.text')
+        ) as score_text
+    from item
+    inner join measured on item.id = measured.id and item.place = measured.place
+),
+
+-- A time keeps the clock it was delivered with: what is 23:30-05:00 was said that evening, not the
+-- next day in Greenwich.
+read as (
+    select
+        observation.*,
+        scored.instrument,
+        scored.recall,
+        scored.score,
+        scored.score_text,
+        status.excluded_reason as status_reason,
+        class.setting,
+        try_cast(
+            regexp_extract(
+                coalesce(
+                    observation.effective_at, observation.effective_instant,
+                    observation.started_at, observation.issued_at
+                ),
+                '^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?'
+            ) as timestamp
+        ) as scored_at
+    from raw_fhir.observation as observation
+    left join scored on observation.id = scored.id
+    left join reference.fhir_status as status
+        on status.resource_type = 'Observation' and observation.status = status.status
+    left join raw_fhir.encounter as encounter
+        on regexp_extract(
+            observation.encounter, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
+        ) = encounter.id
+    left join reference.fhir_encounter_class as class on encounter.class_code = class.class_code
+),
+
+pain_score as (
+    select
+        scored_at,
+        instrument,
+        recall,
+        score,
+        score_text,
+        'observation' as source_table,
+        source_file,
+        source_row,
+        'fhir:' || id as pain_score_id,
+        'fhir:' || regexp_extract(
+            subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
+        ) as patient_id,
+        coalesce(setting, 'unknown') as setting,
+        case
+            when instrument is null then 'not_a_pain_score'
+            when status_reason is not null then status_reason
+            when scored_at is null then 'day_not_known'
+        end as excluded_reason
+    from read
+)
+
+from pain_score
