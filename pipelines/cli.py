@@ -493,9 +493,8 @@ def _print_drift(loaded: studies.Study) -> list["Drift"]:
     from pipelines import drift
 
     drifts = drift.found(loaded)
-    for found in drifts:
-        severity = "critical" if found.is_critical else "warning"
-        console.print(printable(f"{severity}: {found}."), soft_wrap=True, markup=False, highlight=False)
+    for line in drift.lines(drifts):
+        console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
     return drifts
 
 

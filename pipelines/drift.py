@@ -72,6 +72,16 @@ def found(study: Study) -> list[Drift]:
         ]
 
 
+def lines(drifts: Sequence[Drift]) -> list[str]:
+    """What a screen shows: a line for each difference, but one for all new columns of a file."""
+    told = [f"{'critical' if drift.is_critical else 'warning'}: {drift}." for drift in drifts if drift.kind != "new"]
+    new: dict[str, list[str]] = {}
+    for drift in drifts:
+        if drift.kind == "new":
+            new.setdefault(drift.where, []).append(drift.column)
+    return told + [f"warning: {where}: the contract does not know {', '.join(names)}." for where, names in new.items()]
+
+
 def refuse(drifts: Iterable[Drift]) -> None:
     """Stop where a column that is needed is gone or cannot be read as its type.
 

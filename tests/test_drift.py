@@ -35,7 +35,7 @@ def drifts(folder: Path, of: Contract | None = None) -> list[str]:
     """Each drift as ``kind column now``, a critical one with an exclamation mark."""
     of = of or contract()
     with duckdb.connect() as connection:
-        found = [d for sample in extracts.samples(of, folder) for d in drift.of(connection, of, "x", sample)]
+        found = [d for sample in extracts.heads(of, folder) for d in drift.of(connection, of, "x", sample)]
     return [" ".join(filter(None, (d.kind, d.column, d.now))) + ("!" if d.is_critical else "") for d in found]
 
 
@@ -141,7 +141,7 @@ def test_all_drift_of_all_files_is_one_message_without_a_value(tmp_path):
     deliver(tmp_path / "b", "rx_id,fill_date,ndc,note", [line.replace(".5,00406", "/2020,1") for line in ROWS])
     of = contract(files="**/rx.csv")
     with duckdb.connect() as connection:
-        found = [d for sample in extracts.samples(of, tmp_path) for d in drift.of(connection, of, "x", sample)]
+        found = [d for sample in extracts.heads(of, tmp_path) for d in drift.of(connection, of, "x", sample)]
     with pytest.raises(ExtractError) as refused:
         drift.refuse(found)
     assert str(refused.value) == (
@@ -152,3 +152,12 @@ def test_all_drift_of_all_files_is_one_message_without_a_value(tmp_path):
 
 def test_drift_that_is_only_worth_a_look_refuses_nothing():
     drift.refuse([drift.Drift("x", "raw_x.rx", "rx.csv", "shop", "new", None, False)])
+
+
+def test_a_screen_has_one_line_for_all_new_columns_of_a_file():
+    new = [drift.Drift("x", "raw_x.rx", "rx.csv", name, "new", None, False) for name in ("shop", "zip")]
+    gone = drift.Drift("x", "raw_x.rx", "rx.csv", "ndc", "gone", None, True)
+    assert drift.lines([*new, gone]) == [
+        "critical: rx.csv: has no column ndc.",
+        "warning: rx.csv: the contract does not know shop, zip.",
+    ]
