@@ -230,7 +230,9 @@ def list_quarantine(study: StudyFile) -> None:
     from pipelines import quarantine as rejected
 
     counts = rejected.counts(studies.load(study))
-    shown = RichTable("Step", "Source", "Table", "For", "Rule", "Column", "Rows")
+    shown = RichTable()
+    for heading in ("Step", "Source", "Table", "For", "Rule", "Column", "Rows"):
+        shown.add_column(heading, overflow="fold")  # a rule is to be typed as it stands
     for *place, count in counts.iter_rows():
         shown.add_row(*map(str, place), f"{count:,}")
     console.print(shown if len(counts) else "No row is in quarantine.")
