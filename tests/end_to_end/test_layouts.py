@@ -49,7 +49,8 @@ def as_fhir(extract, folder) -> None:
     write(
         "Patient", [{"id": r["patient_id"], "gender": r["sex"], "birthDate": r["birth_year"]} for r in rows("patient")]
     )
-    write("Encounter", [{"id": "clinic", "class": {"code": "AMB"}}])
+    classes = {"outpatient": "AMB", "inpatient": "IMP", "emergency": "EMER"}
+    write("Encounter", [{"id": setting, "class": {"code": code}} for setting, code in classes.items()])
     write(
         "MedicationDispense",
         [
@@ -72,7 +73,7 @@ def as_fhir(extract, folder) -> None:
                 "id": r["pain_score_id"],
                 "status": "final",
                 "code": LOINC,
-                "encounter": {"reference": "Encounter/clinic"},
+                "encounter": {"reference": f"Encounter/{r['setting']}"},
                 "effectiveDateTime": f"{r['scored_at']}-05:00",
                 "valueString": r["score"],
             }
