@@ -465,8 +465,8 @@ def test_rows_of_one_column(load):
 
 def test_lines_lost_while_splitting_stop_the_load(connection, folder, monkeypatch):
     (folder / "rx.csv").write_bytes(b"a,b\n1,x\nragged\n2,y\n")
-    split = csv_file._records
-    monkeypatch.setattr(csv_file, "_records", lambda *args: list(split(*args))[:-1])
+    split = csv_file._pieces
+    monkeypatch.setattr(csv_file, "_pieces", lambda *args: list(split(*args))[:-1])
     with pytest.raises(LedgerError, match="has 4 lines, but 3"):
         extracts.load(connection, TWO, "clinic", folder)
 
