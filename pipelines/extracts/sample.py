@@ -98,8 +98,11 @@ def _of_json_lines(path: Path) -> pl.DataFrame:
                 todo += [(place, value) for value in found]
             elif found is not None:
                 values.setdefault(place, set()).add(str(found))
-    columns = [pl.Series(place, sorted(found), dtype=pl.String) for place, found in values.items()]
-    return pl.concat([column.to_frame() for column in columns], how="horizontal") if columns else pl.DataFrame()
+    height = max(map(len, values.values()), default=0)
+    return pl.DataFrame(
+        {place: sorted(found) + [None] * (height - len(found)) for place, found in values.items()},
+        schema=dict.fromkeys(values, pl.String),
+    )
 
 
 def _text(path: Path) -> bytes:

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 import yaml
 
+from pipelines import study as studies
+from pipelines import tables, warehouse
 from tests.end_to_end.conftest import oih
 
 LOINC = {"coding": [{"system": "http://loinc.org", "code": "72514-3"}]}
@@ -47,7 +49,8 @@ def as_fhir(extract, folder) -> None:
     write(
         "Patient", [{"id": r["patient_id"], "gender": r["sex"], "birthDate": r["birth_year"]} for r in rows("patient")]
     )
-    write("Encounter", [{"id": "clinic", "class": {"code": "AMB"}}])
+    classes = {"outpatient": "AMB", "inpatient": "IMP", "emergency": "EMER"}
+    write("Encounter", [{"id": setting, "class": {"code": code}} for setting, code in classes.items()])
     write(
         "MedicationDispense",
         [
@@ -56,8 +59,8 @@ def as_fhir(extract, folder) -> None:
                 "status": "completed",
                 "medicationCodeableConcept": {"text": r["drug_text"]},
                 "whenHandedOver": f"{r['fill_date']}T12:00:00-05:00",
-                "quantity": {"value": float(r["quantity"])},
-                "daysSupply": {"value": int(r["days_supply"]), "unit": "d"},
+                "quantity": {"value": r["quantity"] and float(r["quantity"])},
+                "daysSupply": {"value": r["days_supply"] and int(r["days_supply"]), "unit": "d"},
             }
             | subject(r)
             for r in rows("prescription")
@@ -70,7 +73,7 @@ def as_fhir(extract, folder) -> None:
                 "id": r["pain_score_id"],
                 "status": "final",
                 "code": LOINC,
-                "encounter": {"reference": "Encounter/clinic"},
+                "encounter": {"reference": f"Encounter/{r['setting']}"},
                 "effectiveDateTime": f"{r['scored_at']}-05:00",
                 "valueString": r["score"],
             }
@@ -80,51 +83,77 @@ def as_fhir(extract, folder) -> None:
     )
 
 
-LAYOUTS = {"simulated": None, "dispensing": as_dispensing, "fhir": as_fhir}
+LAYOUTS = {"dispensing": as_dispensing, "fhir": as_fhir}
 
 
 @pytest.fixture(scope="module")
-def runs(world, tmp_path_factory):
-    """The warehouse of each layout, published."""
+def plain(world, tmp_path_factory):
+    """The simulated extract without its repeated fills, which the dispensing layout would take for copies."""
+    folder = tmp_path_factory.mktemp("plain")
+    shutil.copytree(world / "extract", folder / "extract")
+    fills = pl.read_csv(folder / "extract" / "prescription.csv", infer_schema=False)
+    same = ["patient_id", "fill_date", "drug_text", "quantity", "days_supply"]
+    fills.unique(same, keep="first", maintain_order=True).write_csv(folder / "extract" / "prescription.csv")
+    return folder
+
+
+def study(folder, source: str):
+    content = {
+        "name": "small",
+        "title": "A small study",
+        "sources": {source: {"folder": "extract"}},
+        "output": "out",
+        "settings": {"look_back_days": 5000},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(content))
+    return folder / "study.yaml"
+
+
+@pytest.fixture(scope="module")
+def simulated(plain):
+    """The warehouse of the simulated layout, up to doses and scores."""
+    loaded = studies.load(study(plain, "simulated"))
+    with warehouse.opened(plain / "w.duckdb", [plain / "extract"]) as connection:
+        for table in tables.of(loaded):
+            if table.step in ("raw", "reference", "clean", "trajectory"):
+                table.build(connection, loaded)
+    return plain / "w.duckdb"
+
+
+@pytest.fixture(scope="module")
+def runs(plain, tmp_path_factory):
+    """The warehouse of each other layout, published."""
     found = {}
     for source, write in LAYOUTS.items():
         folder = tmp_path_factory.mktemp(source)
         (folder / "extract").mkdir()
-        if write:
-            write(world / "extract", folder / "extract")
-        content = {
-            "name": "small",
-            "title": "A small study",
-            "sources": {source: {"folder": "extract" if write else str(world / "extract")}},
-            "output": "out",
-            "settings": {"look_back_days": 5000},
-        }
-        (folder / "study.yaml").write_text(yaml.safe_dump(content))
-        ran = oih("run", folder / "study.yaml")
+        write(plain / "extract", folder / "extract")
+        ran = oih("run", study(folder, source))
         assert ran.returncode == 0, ran.stderr
         found[source] = folder / "out" / "current" / "warehouse.duckdb"
     return found
 
 
-def rows(warehouse, query: str) -> list[tuple]:
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+def rows(path, query: str) -> list[tuple]:
+    with duckdb.connect(str(path), read_only=True) as connection:
         return connection.execute(query).fetchall()
 
 
-@pytest.mark.parametrize("source", ["dispensing", "fhir"])
-def test_doses_and_scores_are_the_same_however_they_are_delivered(runs, source):
-    doses = """
-        select split_part(patient.patient_id, ':', 2), dose.start_date, dose.end_date, dose.dose_mme, dose.is_lower_bound
-        from trajectory.dose_period as dose inner join clean.patient as patient using (patient_index) order by all
-    """
-    pain = """
-        select split_part(patient.patient_id, ':', 2), day.* exclude (patient_index, masked_by_date, is_masked)
-        from trajectory.pain_day as day inner join clean.patient as patient using (patient_index) order by all
-    """
-    for query in (doses, pain):
-        expected = rows(runs["simulated"], query)
-        assert len(expected) > 1000
-        assert rows(runs[source], query) == expected
+DOSES = """
+    select split_part(patient.patient_id, ':', 2), dose.start_date, dose.end_date, dose.dose_mme, dose.is_lower_bound
+    from trajectory.dose_period as dose inner join clean.patient as patient using (patient_index) order by all
+"""
+PAIN = """
+    select split_part(patient.patient_id, ':', 2), day.* exclude (patient_index, masked_by_date, is_masked)
+    from trajectory.pain_day as day inner join clean.patient as patient using (patient_index) order by all
+"""
+
+
+@pytest.mark.parametrize(("source", "query"), [("dispensing", DOSES), ("dispensing", PAIN), ("fhir", PAIN)])
+def test_doses_and_scores_are_the_same_however_they_are_delivered(simulated, runs, source, query):
+    expected = rows(simulated, query)
+    assert len(expected) > 500
+    assert rows(runs[source], query) == expected
 
 
 def test_transmissions_that_do_not_count_are_excluded_each_with_its_reason(runs):
