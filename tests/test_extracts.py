@@ -615,6 +615,26 @@ def test_of_rows_with_one_key_the_first_delivered_stays(load):
     ]
 
 
+def test_a_locked_down_warehouse_finds_repeated_keys(tmp_path, folder):
+    (folder / "rx.csv").write_bytes(b"a,b\n1,x\n1,y\n")
+    with warehouse.opened(tmp_path / "warehouse.duckdb", readable=[folder]) as connection:
+        found = outcome(connection, a_contract("a INTEGER, b VARCHAR", key=["a"]), folder)
+    assert found.quarantine == [(2, "duplicate_key", "a")]
+
+
+def test_a_line_that_is_no_record_breaks_no_other_rule(load):
+    contract = a_contract("a INTEGER, b VARCHAR required=true", key=["a"])
+    found = load(contract, "a,b\n1,x\nragged\n2,y\nragged\n")
+    assert found.quarantine == [(2, "ragged_row", None), (4, "ragged_row", None)]
+    assert [row[0] for row in found.rows] == [1, 2]
+
+
+def test_a_byte_order_mark_before_a_blank_line_hides_no_header(load):
+    found = load(TWO, codecs.BOM_UTF8 + b"\na,b\n1,x\nragged\n")
+    assert [row[:2] for row in found.rows] == [("1", "x")]
+    assert found.quarantine == [(2, "ragged_row", None)]
+
+
 def test_a_row_that_does_not_fit_takes_no_key(load):
     found = load(
         RX,
@@ -839,6 +859,22 @@ def test_a_line_fares_the_same_whether_or_not_another_is_bad(connection, folder,
     beside = outcome(connection, all_text(3), folder)
     assert beside.rows == alone.rows
     assert beside.quarantine[:-1] == alone.quarantine
+
+
+@given(lines=LINES, line_end=st.sampled_from(["\n", "\r\n", "\n\n"]), block_bytes=st.integers(1, 40))
+@PROPERTY
+def test_where_a_block_ends_changes_nothing(monkeypatch, lines, line_end, block_bytes):
+    content = line_end.join(["a,b,c", *(f"{before}<{after}" for before, after in lines)]).encode()
+    found = []
+    for size in (csv_file.BLOCK_BYTES, block_bytes):
+        records, rejects = io.BytesIO(), io.BytesIO()
+        with monkeypatch.context() as patch:
+            patch.setattr(csv_file, "BLOCK_BYTES", size)
+            split = csv_file._split(io.BytesIO(content), 3, records, rejects)
+        counts = (split.rows, split.rejects, split.lines, split.size_bytes)
+        found.append((counts, records.getvalue(), rejects.getvalue()))
+    assert found[0] == found[1]
+    assert found[0][0][-1] == len(content)
 
 
 # --- What an extract may lack ---

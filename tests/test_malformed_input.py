@@ -295,7 +295,7 @@ def outcomes(cases: list[tuple[str, int]]) -> Iterator[tuple[str, int, str]]:
 
 
 def test_a_mutated_file_is_refused_in_one_line_or_every_row_is_kept():
-    cases = [(suffix, seed) for seed in range(20) for suffix in VALID]
+    cases = [(suffix, seed) for seed in range(15) for suffix in VALID]
     found = list(outcomes(cases))
     assert [case for case in found if case[2] not in ("loaded", "refused")] == []
     assert {outcome for _, _, outcome in found} == {"loaded", "refused"}
