@@ -861,20 +861,29 @@ def test_a_line_fares_the_same_whether_or_not_another_is_bad(connection, folder,
     assert beside.quarantine[:-1] == alone.quarantine
 
 
+def splitting(monkeypatch, content: bytes, block_bytes: int) -> tuple:
+    """What a file is split into, read in blocks of about this size."""
+    records, rejects = io.BytesIO(), io.BytesIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(csv_file, "BLOCK_BYTES", block_bytes)
+        split = csv_file._split(io.BytesIO(content), 3, records, rejects)
+    assert split.size_bytes == len(content)
+    return split.rows, split.rejects, split.lines, records.getvalue(), rejects.getvalue()
+
+
 @given(lines=LINES, line_end=st.sampled_from(["\n", "\r\n", "\n\n"]), block_bytes=st.integers(1, 40))
 @PROPERTY
 def test_where_a_block_ends_changes_nothing(monkeypatch, lines, line_end, block_bytes):
     content = line_end.join(["a,b,c", *(f"{before}<{after}" for before, after in lines)]).encode()
-    found = []
-    for size in (csv_file.BLOCK_BYTES, block_bytes):
-        records, rejects = io.BytesIO(), io.BytesIO()
-        with monkeypatch.context() as patch:
-            patch.setattr(csv_file, "BLOCK_BYTES", size)
-            split = csv_file._split(io.BytesIO(content), 3, records, rejects)
-        counts = (split.rows, split.rejects, split.lines, split.size_bytes)
-        found.append((counts, records.getvalue(), rejects.getvalue()))
-    assert found[0] == found[1]
-    assert found[0][0][-1] == len(content)
+    assert splitting(monkeypatch, content, block_bytes) == splitting(monkeypatch, content, 1000)
+
+
+def test_a_field_of_several_lines_may_cross_the_end_of_a_block(monkeypatch):
+    content = b'a,b,c\n1,"x\ny\n,z",2\n"open\n3,4,5\n6,"p\r\nq",7\r\nragged\n\n"8\n",9,10'
+    whole = splitting(monkeypatch, content, 1000)
+    assert whole[:2] == (6, 2)
+    for block_bytes in range(1, len(content)):
+        assert splitting(monkeypatch, content, block_bytes) == whole
 
 
 # --- What an extract may lack ---
