@@ -26,9 +26,11 @@ bench: .venv/installed
 	$(BIN)/python -m tests.bench.bench_dose_definitions
 	$(BIN)/python -m tests.bench.bench_ingest
 	$(BIN)/python -m tests.bench.fuzz_malformed_input
+	$(BIN)/python -m tests.bench.bench_checks
 
 docs: .venv/installed
 	$(BIN)/python -m pipelines.reference_pages
+	$(BIN)/python -m pipelines.data_dictionary
 
 clean:
 	rm -rf build .venv

@@ -26,7 +26,7 @@ from typer.core import TyperGroup
 
 import pipelines
 from pipelines import study as studies
-from pipelines.errors import CheckError, PipelineError
+from pipelines.errors import CheckError, PipelineError, printable
 from pipelines.overlap import Overlap
 
 if TYPE_CHECKING:
@@ -119,7 +119,10 @@ def simulate(
 
 @app.command()
 def check(study: StudyFile) -> None:
-    """Validate a study's extracts without deriving anything."""
+    """Validate a study's extracts without deriving anything.
+
+    Of increments and upserts it sees the files that are there now, not what earlier runs loaded.
+    """
     from pipelines import checks, drift, identifiers, tables, warehouse
 
     loaded = studies.load(study)
@@ -203,14 +206,11 @@ def quality(
     found = qualities.read(folder / "quality")
     limits = qualities.thresholds(threshold or [])
     judged = found.model_copy(update={"results": qualities.judged(found.results, limits)})
-    shown = RichTable("Table", "Check", "Status", "Severity", "Failing", "At risk", "Allowed")
     for before, now in zip(found.results, judged.results, strict=True):
         if now.is_open or now != before:
-            status = now.status if now.status == before.status else f"{before.status} -> {now.status}"
-            failing = "-" if now.failing_rows is None else f"{now.failing_rows:,}"
-            shown.add_row(now.table, now.check, status, now.severity, failing, f"{now.rows:,}", now.threshold or "-")
-    if shown.row_count:
-        console.print(shown)
+            then = "" if now.status == before.status else f"{before.status.replace('_', ' ')} -> "
+            line = f"{now.severity}: {now.table}.{now.check}: {then}{now.outcome}"
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
     statuses = Counter(result.status for result in judged.results)
     counted = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in statuses.items())
     console.print(f"Run {found.run_id}: {counted or 'nothing was checked'}", soft_wrap=True, highlight=False)
@@ -300,8 +300,8 @@ def compute(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="CSV or Parquet: patient_id, start_date, quantity, days_supply, and drug_text or ingredient, "
-            "strength, strength_unit and form; optional ndc, route, end_date.",
+            help="CSV, Parquet, SAS, SPSS or Stata: patient_id, start_date, quantity, days_supply, and drug_text or "
+            "ingredient, strength, strength_unit and form; optional ndc, route, end_date.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="CSV or Parquet to write, one row per patient and specification.")],
@@ -401,7 +401,9 @@ def compute(
 
 @mme.command()
 def read(
-    table: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV or Parquet with drug texts.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="CSV, Parquet, SAS, SPSS or Stata file with drug texts.")
+    ],
     out: Annotated[Path, typer.Option(help="CSV or Parquet to write, one row per distinct text.")],
     column: Annotated[str, typer.Option(help="Column with the texts.")] = "drug_text",
 ) -> None:
@@ -493,7 +495,7 @@ def _print_drift(loaded: studies.Study) -> list["Drift"]:
     drifts = drift.found(loaded)
     for found in drifts:
         severity = "critical" if found.is_critical else "warning"
-        console.print(f"{severity}: {found}.", soft_wrap=True, markup=False, highlight=False)
+        console.print(printable(f"{severity}: {found}."), soft_wrap=True, markup=False, highlight=False)
     return drifts
 
 
@@ -504,7 +506,7 @@ def _print_identifiers(found: list) -> None:
     for one in found:
         counted = f"{one.value_count:,} of {one.distinct_count:,} ({one.share:.0%})"
         cells = (one.file, one.column, one.kind, one.by, counted, one.reason or "not accepted")
-        shown.add_row(*(escape(cell) for cell in cells))
+        shown.add_row(*(escape(printable(cell)) for cell in cells))
     console.print(shown)
 
 
@@ -571,9 +573,7 @@ def main() -> None:
 
 
 def _complain(message: str) -> int:
-    # Names of delivered files and columns stand in messages: on a terminal they must not act, nor pass for a line.
-    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in message)
-    print(f"error: {plain}", file=sys.stderr)
+    print(f"error: {message}", file=sys.stderr)
     return 1
 
 

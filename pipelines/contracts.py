@@ -336,7 +336,7 @@ def read(path: Path) -> Contract:
 def _refuse_hostile(contract: Contract, where: str) -> None:
     """Refuse what would be more than it says once it stands in SQL or is looked up by name."""
     for expectation in contract.expectations:
-        for argument, text in (expectation.model_extra or {}).items():
+        for argument, text in expectation.model_dump(exclude_none=True).items():
             if argument.endswith("query"):
                 sql_gate.select(str(text).replace("{batch}", contract.table), f"{where}: {argument}", ContractError)
             elif argument in ("row_condition", "where"):

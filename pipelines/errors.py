@@ -4,8 +4,16 @@ Every message reads ``<where>: <what is wrong>. <what to do>.`` and never holds 
 """
 
 
+def printable(text: str) -> str:
+    """Text with names of delivered files and columns in it: nothing acts on a terminal or breaks a line."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 class PipelineError(Exception):
-    """Base class: the command line prints it without a traceback."""
+    """Base class: the command line prints it without a traceback, in one line."""
+
+    def __init__(self, message: str):
+        super().__init__(printable(message))
 
 
 class StudyError(PipelineError):

@@ -26,6 +26,7 @@ from pipelines.settings import Settings
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
+NAME_CHARACTERS = 200  # of a column's name; a longer one is a row that passes for a header
 AGE, BIRTH, FREE_TEXT = "age", "birth_year", "free_text"
 
 
@@ -118,11 +119,13 @@ def _look(connection: Connection, contract: Contract, where: str, path: Path, se
     rows = rows.select(name for name, type_ in rows.schema.items() if type_ == pl.String)
     if not rows.width:
         return _Looked([], [], None)
+    delivered = [name.strip()[:NAME_CHARACTERS] for name in rows.columns]
+    rows.columns = [f"c{place}" for place in range(rows.width)]  # a delivered name may be anything
     counts = _value_counts(connection, rows, settings)
     findings: dict[tuple[str, str], Finding] = {}
     births: list[tuple[Finding, list[int]]] = []
     years: list[int] = []
-    for place, (column, told) in enumerate(zip(rows.columns, counts, strict=True), 1):
+    for place, (column, told) in enumerate(zip(delivered, counts, strict=True), 1):
         distinct = told["distinct_count"]
         shown = column if re.search(r"[A-Za-z]", column) and not _is_value(column) else f"number {place}"
         by_name = {row["kind"]: told[f"name_{row['number']}"] for row in _names_of(column)}
@@ -252,12 +255,12 @@ def _names_of(column: str) -> list[dict[str, str]]:
         if row["word"] == name or (row["is_whole_name"] != "true" and f" {row['word']} " in f" {name} ")
     ]
     # The address in ip_address is none of a house.
-    longest = [
-        row
-        for row in met
-        if not any(f" {row['word']} " in f" {other['word']} " for other in met if other["word"] != row["word"])
-    ]
+    longest = [row for row in met if not any(_is_within(row["word"], other["word"]) for other in met)]
     return list({row["kind"]: row for row in reversed(longest)}.values())
+
+
+def _is_within(word: str, other: str) -> bool:
+    return word != other and f" {word} " in f" {other} "
 
 
 def _is_value(column: str) -> bool:

@@ -75,6 +75,18 @@ class Settings(BaseModel):
         89, "year", "45 CFR 164.514(b)(2)(i)(C)", "Highest age that is not grouped with those above it", ge=18
     )
 
+    date_shift_patient_count: int = _setting(
+        20_000, "patient", DESIGN, "Patients whose intervals show whether dates were shifted by one constant", ge=1
+    )
+    date_shift_min_count: int = _setting(30, "count", DESIGN, "Fewest patients, days or rows that show it", ge=1)
+    date_shift_max_share: float = _setting(
+        0.05, "share", DESIGN, "Share of broken intervals above which they are no slips", ge=0, le=1
+    )
+    date_shift_grace_days: int = _setting(30, "day", DESIGN, "Days after death on which records still come in", ge=0)
+    shifted_from_year: int = _setting(
+        2100, "year", "MIMIC-IV shifts to 2110-2201", "Dates all from this year on are of a shifted calendar", ge=2050
+    )
+
     # Cohort
     adult_age_years: int = _setting(18, "year", DESIGN, "Smallest age at the index date", ge=0)
     look_back_days: int = _setting(365, "day", WINDOWS, "Observation needed before the index date", ge=1)

@@ -37,7 +37,7 @@ class Source(_Strict):
     """Where one source's extract lies.
 
     Attributes:
-        folder: Folder of the extract; relative paths start at the study file.
+        folder: Folder of the extract, or a DuckDB database in its place; relative paths start at the study file.
         dates: Whether its dates are real or each patient's are shifted by one constant (pipelines.date_shift).
     """
 
@@ -123,7 +123,8 @@ class Study(_Strict):
         title: What the report is called.
         sources: Extracts by source; each source has contracts and mappings under its name.
         output: Folder for the warehouse and the reports.
-        ndc_table: The study's own table of drug codes, CSV or Parquet with columns ndc and drug_text.
+        ndc_table: The study's own table of drug codes, a CSV, Parquet, SAS, SPSS or Stata file with columns ndc and
+            drug_text.
         factor_set: Conversion factors to morphine milligram equivalents (a general set of reference.factor_set).
         parenteral_factor_set: The set whose parenteral factors convert injections and infusions; without one they
             have no dose, since published factors differ twofold and more.
@@ -139,7 +140,7 @@ class Study(_Strict):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
-    sources: dict[str, Source] = Field(min_length=1)
+    sources: dict[contracts.Name, Source] = Field(min_length=1)
     output: Path
     ndc_table: Path | None = None
     factor_set: str = "cdc_2022"

@@ -111,6 +111,8 @@ def build_from_sql(connection: Connection, sql: SqlFile, contract: Contract, val
 
 def insert(connection: Connection, sql: SqlFile, into: str, values: Mapping[str, Any]) -> None:
     """Insert what a SQL file selects, by column name."""
+    if unknown := sorted(sql.parameters - set(values)):
+        raise SqlFileError(f"{paths.relative(sql.path)}: uses ${unknown[0]}, which is no parameter. Correct its name.")
     used = {name: values[name] for name in sql.parameters}
     try:
         connection.execute(f"insert into {into} by name\n{sql.text}", used)

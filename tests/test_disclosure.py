@@ -266,6 +266,16 @@ def test_numbers_that_together_give_a_small_count_away_are_not_all_shown(
     assert None in shown
 
 
+def test_the_ledger_and_the_summary_call_a_count_of_pain_scores_by_one_name() -> None:
+    """Otherwise what one of them hides could be had from the other."""
+    ledger, summary = (
+        {total.total for total in found.adds_up if "pain scores" in total.total}
+        for found in REPORT
+        if found.name in ("row_ledger", "source_summary")
+    )
+    assert ledger == summary == {"counted pain scores of {source}", "unknown pain scores of {source}"}
+
+
 # What describes few patients
 
 

@@ -105,6 +105,9 @@ SQL = {
     "adds without end": "select " + "1+" * 60_000 + "1 as a",
     "is endless": "select '" + "x" * 300_000 + "' as a",
     "has a NUL byte": "select 1 as a\0; drop table raw_north.t",
+    "overwrites rows": "select 1 as a on conflict do update set a = 2",
+    "returns what it inserts": "select 1 as a returning *",
+    "closes a parenthesis": "select 1 as a) union all (select 1 as a",
 }
 
 
@@ -219,6 +222,16 @@ def contract_file(tmp_path, monkeypatch):
 
 
 CONTRACTS = {
+    "counts rows at risk in a file": {
+        "expectations": [
+            {
+                "type": "unexpected_rows_expectation",
+                "why": "Why.",
+                "unexpected_rows_query": "select 1 from {batch}",
+                "rows_at_risk_query": "select * from read_text('/etc/passwd')",
+            }
+        ]
+    },
     "drops a table by a column's type": {"column": {"type": "VARCHAR); drop table raw.delivery; --"}},
     "adds a column by a type": {"column": {"type": "VARCHAR, b VARCHAR"}},
     "reads the environment by a type": {"column": {"type": "VARCHAR default getenv('HOME')"}},
@@ -452,6 +465,8 @@ PATHS = {
     "an extract that is a link": {"sources": {"simulated": {"folder": "link"}}},
     "a truth that is a link": {"truth": "link"},
     "a table of codes that is a link": {"ndc_table": "link/codes.csv"},
+    "a source whose name is a path": {"sources": {"../../../tmp": {"folder": "extract"}}},
+    "a source whose name is SQL": {"sources": {"simulated; drop table raw.delivery": {"folder": "extract"}}},
     "an output inside an extract": {"output": "extract/out"},
     "an output that is the extract": {"output": "extract"},
     "an extract inside the output's own work": {"sources": {"simulated": {"folder": "out/work"}}},
@@ -481,3 +496,17 @@ def test_nothing_is_written_through_a_link_in_the_output(name, tmp_path):
     with pytest.raises(WorkspaceError), Workspace(study).locked():
         pass
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_parameter_that_nobody_sets_is_told_in_one_line(tmp_path):
+    file = tmp_path / "sql" / "2_clean" / "north" / "patient.sql"
+    file.parent.mkdir(parents=True)
+    for name in ("$nobody", "?", "$1"):
+        file.write_text(HEADER + f"select {name} as a")
+        with duckdb.connect() as connection, pytest.raises(SqlFileError, match="is no parameter"):
+            warehouse.insert(connection, sql_files.read(file), "t", {})
+
+
+def test_a_name_in_a_message_neither_acts_on_a_terminal_nor_breaks_the_line():
+    said = str(StudyError("a\x1b[2Jb\nerror: c\u202ed"))
+    assert said.isprintable() and len(said.splitlines()) == 1

@@ -396,6 +396,14 @@ def test_no_cell_stops_the_screen(cells):
     assert told["distinct_count"] <= len(cells)
 
 
+@pytest.mark.parametrize(
+    "header", ["a,a", "a, a", ",", 'a,"b""c"', "a,b\0c", "a,b; drop table sampled", "a," + "x." * 500_000, "a,'"]
+)
+def test_no_header_stops_the_screen(header, extract, monkeypatch):
+    (extract.folder / "t.csv").write_text(f"{header}\nx,078-05-1120\n")
+    assert [one.kind for one in extract.screened(monkeypatch)] == ["ssn"]
+
+
 # --- Real extracts ---
 
 

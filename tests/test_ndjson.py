@@ -73,6 +73,11 @@ def test_a_field_is_read_by_its_name_or_pointer_and_a_nested_value_is_its_json(l
     ]
 
 
+def test_a_field_in_another_case_is_another_field(load):
+    with pytest.raises(ExtractError, match="spells a field in another case"):
+        load('{"ID":"a","dose":1}\n')
+
+
 def test_a_name_with_a_slash_in_it_is_a_name(load, connection):
     slashed = Contract.model_validate(
         CONTRACT.model_dump() | {"key": [], "columns": [CONTRACT.columns[0].model_dump() | {"delivered_as": "a/b~c"}]}

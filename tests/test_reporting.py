@@ -190,7 +190,7 @@ def test_the_page_asks_for_nothing_from_outside(name: str, request: pytest.Fixtu
     )
     assert not [tag for tag, attributes in page.tags if "src" in attributes or tag == "base"]
     outside = [a["href"] for _, a in page.tags if "href" in a and not str(a["href"]).startswith("#")]
-    assert outside == []
+    assert outside == ["../quality/index.html"]  # beside it for as long as it stays inside
 
 
 @pytest.mark.parametrize("name", ["demo_page", "stays_page"])
@@ -198,7 +198,7 @@ def test_every_link_leads_somewhere_on_the_page(name: str, request: pytest.Fixtu
     page: Page = request.getfixturevalue(name)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert {str(a["href"])[1:] for _, a in page.tags if "href" in a} <= set(ids)
+    assert {str(a["href"])[1:] for _, a in page.tags if str(a.get("href", "")).startswith("#")} <= set(ids)
 
 
 def test_the_page_says_what_it_was_made_of(demo: Made, demo_page: Page) -> None:

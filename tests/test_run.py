@@ -19,7 +19,7 @@ def study(tmp_path):
     simulator.write(simulator.simulate(20, 5), tmp_path)
     for contract in contracts.raw_contracts("mimic_iv"):
         assert contract.files
-        file = tmp_path / "hospital" / contract.files.replace("*", "")
+        file = tmp_path / "hospital" / contract.files.replace(".*", ".csv").replace("*", "")
         file.parent.mkdir(parents=True, exist_ok=True)
         declared = [column.delivered_as or column.name for column in contract.columns]
         file.write_text(",".join(declared) + "\n")

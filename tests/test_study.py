@@ -59,7 +59,7 @@ def test_a_table_of_drug_codes_starts_at_the_study_file_and_is_looked_at_at_once
         ({"pain": {"scales": ["SMILEY"]}}, "pain.scales: SMILEY is no scale of sql/1_reference/pain_scale.csv"),
         ({"pain": {"scales": ["NRS", "FLACC"]}}, "FLACC never stands beside NRS (an observer's sum of signs"),
         ({"pain": {"scales": ["VRS_4"]}}, "VRS_4 never stands beside NRS (words are in order"),
-        ({"pain": {"scales": ["PEG"]}}, "Use NRS, VAS_10, VAS_100, BPI_NOW for pain now"),
+        ({"pain": {"scales": ["PEG"]}}, "Use NRS, PAIN_REPORTED, VAS_10, VAS_100, BPI_NOW for pain now"),
         ({"pain": {"scales": ["NRS", "BPI_WORST"]}}, "BPI_WORST asks about worst pain, the study counts now"),
         ({"pain": {"scales": []}}, "pain.scales: list should have at least 1 item"),
         ({"pain": {"recall": "ever"}}, "pain.recall: input should be 'now', 'average', 'worst' or 'least'"),

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import compress
+from operator import not_
 from threading import Lock
 from typing import Any, Literal
 
@@ -182,29 +184,27 @@ def _translated(contract: Contract, name: str, expectation: Expectation, index: 
     """An expectation of a contract as one of Great Expectations, which remembers its place."""
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    def known(type_: str, arguments: dict[str, Any]) -> Any:
-        return ExpectationConfiguration(type=type_, kwargs=arguments, meta={"index": index}).to_domain_obj()
-
     arguments = dict(expectation.model_extra or {})
-    if expectation.type == UNEXPECTED_ROWS:
-        arguments["unexpected_rows_query"] = _query(str(arguments.get("unexpected_rows_query")), contract.table)
+    meta = {"index": index}
+    query = str(arguments.get("unexpected_rows_query")) if expectation.type == UNEXPECTED_ROWS else None
+    if query:
+        arguments["unexpected_rows_query"] = _query(query, contract.table)
     try:
-        translated = known(expectation.type, arguments)
-        if expectation.type in UNIQUE and not arguments.keys() - {"column", "column_list"}:
-            repeated = _query(_repeated(expectation), contract.table)
-            translated = known(UNEXPECTED_ROWS, {"unexpected_rows_query": repeated})
+        known = ExpectationConfiguration(type=expectation.type, kwargs=arguments, meta=meta).to_domain_obj()
     except Exception:
         raise ContractError(
             f"{contract.table}: check {name} is no {expectation.type} that Great Expectations knows. "
             "Correct its type or arguments in the contract."
         ) from None
     has_limit = expectation.max_failing_share is not None or expectation.max_failing_rows is not None
-    if has_limit and expectation.type != UNEXPECTED_ROWS and not hasattr(translated, "map_metric"):
+    if has_limit and expectation.type != UNEXPECTED_ROWS and not hasattr(known, "map_metric"):
         raise ContractError(
             f"{contract.table}: check {name} is not about single rows, so no share or number of them may fail. "
             "Take max_failing_share and max_failing_rows out of it."
         )
-    return translated
+    if expectation.type in UNIQUE and not arguments.keys() - {"column", "column_list"}:
+        query = _repeated(expectation)
+    return gx.counted_rows()(unexpected_rows_query=_query(query, contract.table), meta=meta) if query else known
 
 
 def _repeated(expectation: Expectation) -> str:
@@ -257,9 +257,9 @@ class _Found:
 def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: list[Any]) -> list[_Found]:
     """What Great Expectations finds of each expectation.
 
-    First all of them for pass or fail only, which takes a few aggregate queries. Then rows are counted where any
-    failed, or a condition chooses the rows: to ask for counts everywhere would double the work of Great
-    Expectations on every table, and a check that is met has no failing row.
+    First those about single columns, for pass or fail only, which takes a few aggregate queries. Then the queries, and
+    those that failed or whose condition chooses the rows, with counts: to ask for counts everywhere would double the
+    work of Great Expectations on every table, and a check that is met has no failing row.
     """
     from pipelines.checks.duckdb_dialect import lend
 
@@ -272,19 +272,22 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
     with lend(connection):
         asset, batch_definition = gx.whole_table()
         asset.query = f"select * from {table}"
-        found = run(expectations, "BOOLEAN_ONLY")
+        is_query = [isinstance(expectation, gx.counted_rows()) for expectation in expectations]
+        found = run(list(compress(expectations, map(not_, is_query))), "BOOLEAN_ONLY")
         to_count = [
             expectations[index]
             for index, result in found.items()
             if not result.success or "row_condition" in result.expectation_config.kwargs
             if not _raised(result)
         ]
-        counted = run(to_count, {"result_format": "BASIC", "partial_unexpected_count": 0}) if to_count else {}
-    return [_picked(expectation, counted.get(index) or found[index]) for index, expectation in enumerate(expectations)]
+        found |= run(
+            [*compress(expectations, is_query), *to_count], {"result_format": "BASIC", "partial_unexpected_count": 0}
+        )
+    return [_picked(expectation, found[index]) for index, expectation in enumerate(expectations)]
 
 
 def _picked(expectation: Any, found: Any) -> _Found:
-    is_query = found.expectation_config.type == UNEXPECTED_ROWS
+    is_query = isinstance(expectation, gx.counted_rows())
     is_about_rows = is_query or hasattr(expectation, "map_metric")
     if _raised(found):
         classes = re.findall(r"duckdb\.(\w+)", str(found.exception_info))

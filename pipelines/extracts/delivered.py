@@ -146,7 +146,7 @@ def open_bytes(path: Path, where: str) -> io.BufferedIOBase:
     """
     if not path.name.lower().endswith(".gz"):
         return path.open("rb")
-    return io.BufferedReader(_Gunzipped(path, where), 1 << 17)  # type: ignore[type-var]
+    return io.BufferedReader(_Gunzipped(path, where), 1 << 20)  # type: ignore[type-var]
 
 
 class _Gunzipped(io.RawIOBase):

@@ -107,7 +107,11 @@ def _delivery(file: DeliveredFile) -> Delivery:
     file.connection.execute(f"drop table {lines}")
     rows = count(file.connection, file.table)
     delivered = _delivered(file, {name for [names] in named for name in names})
-    check_columns(file, delivered)
+    if check_columns(file, delivered) != delivered:
+        raise ExtractError(
+            f"{file.where}: spells a field in another case than the contract of {file.contract.table}, and JSON tells "
+            "them apart. Correct delivered_as there."
+        )
     return Delivery(file, delivered, rows + rejected, row_number="source_row")
 
 

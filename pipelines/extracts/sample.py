@@ -20,9 +20,9 @@ from pipelines.extracts import database, stat_file
 from pipelines.extracts.delivered import STAT_SUFFIXES, is_database, sql_text
 from pipelines.warehouse import Connection
 
-WHOLE_BYTES = 16 << 20
+WHOLE_BYTES = 8 << 20
 BLOCK_BYTES = 1 << 20
-BLOCKS_PER_BLOCK_READ = 16
+BLOCKS_PER_BLOCK_READ = 32
 LIMIT_BYTES = 4 << 30  # of text, packed or not
 WHOLE_ROWS = 200_000
 WHOLE_LINES = 50_000  # of JSON, each a record of many values
@@ -79,7 +79,7 @@ def _of_csv(path: Path) -> pl.DataFrame:
             )
         except (pl.exceptions.PolarsError, OSError):
             continue
-        return rows.rename(str.strip)
+        return rows
     return pl.DataFrame()
 
 

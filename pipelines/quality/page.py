@@ -15,9 +15,9 @@ from typing import Any
 import jinja2
 import polars as pl
 import yaml
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from pipelines import paths, reporting, warehouse
+from pipelines import contracts, paths, reporting, warehouse
 from pipelines.checks import CheckResult
 from pipelines.quality import ledger
 from pipelines.quality.results import Before, RunResults, changes, row_changes
@@ -81,6 +81,12 @@ def write(
             rare_flips=sum(row["patient_count"] < min_cell_count for row in found.rows("unit_flip")),
             codes=[row for row in found.rows("code_use") if row["change"]][:CODES_SHOWN],
             unread=found.unread(),
+            accepted=[
+                (contract.table, accepted)
+                for source in sorted(study.sources)
+                for contract in contracts.raw_contracts(source)
+                for accepted in contract.accepted_identifiers
+            ],
             is_built=found.built,
         )
     )
@@ -317,6 +323,7 @@ def _environment() -> jinja2.Environment:
         "count": _count,
         "percent": _percent,
         "label": reporting.label,
+        "breakable": lambda name: escape(name).replace("_", Markup("_<wbr>")),
         "month_span": _month_span,
         "number": lambda value: f"{value:,.4g}",
     }

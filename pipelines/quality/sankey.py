@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT = 1200, 420
-NODE_WIDTH, GAP, LABEL_HEIGHT, MARGIN, LABEL_WIDTH = 12, 6, 15, 8, 320
+WIDTH, HEIGHT = 1240, 420
+NODE_WIDTH, GAP, LABEL_HEIGHT, MARGIN, LABEL_WIDTH = 12, 6, 15, 8, 380
 THINNEST = 1.0
 
 
@@ -35,7 +35,8 @@ class Node:
 
     @property
     def count(self) -> int:
-        return max(self.counts.values())
+        """Rows that came; of a node at the start, those that leave."""
+        return self.counts["in"] or self.counts["out"]
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines import paths
+from pipelines.contracts import Column, Contract
 from pipelines.errors import ContractError
 from pipelines.source_draft import roles
 from pipelines.source_draft.profile import ColumnProfile, TableProfile, profiles
@@ -94,12 +97,29 @@ def _contract(source: str, table: TableProfile, drafts: dict[str, list[Draft]]) 
                 "delivered_as": column.delivered_as,
                 "required": is_id,
                 "seen": _seen(column),
-                "choice": None,
             }
         )
-    return TEMPLATES.get_template("contract.yaml").render(
-        source=source, table=table, key=key, columns=columns, choose=CHOOSE, describe=DESCRIBE
+    shape = Contract(
+        table=f"raw_{source}.{table.name}",
+        description=DESCRIBE,
+        key=[key] if key else [],
+        columns=[Column(description=DESCRIBE, **_declared(column)) for column in columns],
     )
+    return TEMPLATES.get_template("contract.yaml").render(
+        source=source,
+        table=table,
+        key=key,
+        columns=columns,
+        describe=DESCRIBE,
+        today=date.today(),
+        fingerprint=shape.columns_fingerprint,
+    )
+
+
+def _declared(column: dict[str, Any]) -> dict[str, Any]:
+    is_renamed = column["delivered_as"] != column["name"]
+    left_out = {"seen"} if is_renamed else {"seen", "delivered_as"}
+    return {name: value for name, value in column.items() if name not in left_out}
 
 
 def _is_key(column: ColumnProfile) -> bool:

@@ -6,13 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from pipelines import contracts, extracts, warehouse
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
-from pipelines.extracts import stat_file
-from pipelines.extracts.delivered import STAT_SUFFIXES, SUFFIXES, sql_name, sql_text
+from pipelines.extracts.delivered import SUFFIXES, sql_name, sql_text
 from pipelines.extracts.loading import PATTERNS
 from pipelines.warehouse import Connection
 
@@ -123,9 +120,7 @@ def profiles(files: Sequence[Path]) -> tuple[Path, list[TableProfile]]:
         warehouse.opened(Path(place) / "profile.duckdb", [folder]) as connection,
     ):
         warehouse.build_reference(connection, contracts.all_contracts()["reference.opioid_name"])
-        return folder, [
-            _profile(connection, folder, table, glob, columns) for table, glob, columns in _tables(folder, found)
-        ]
+        return folder, [_profile(connection, folder, table, glob) for table, glob in _tables(folder, found)]
 
 
 def _files_of(path: Path) -> Iterable[Path]:
@@ -138,8 +133,8 @@ def _files_of(path: Path) -> Iterable[Path]:
     return [path]
 
 
-def _tables(folder: Path, files: list[Path]) -> Iterable[tuple[str, str, list[str]]]:
-    """Name, glob and header of each table; files whose names differ by a number alone are parts of one."""
+def _tables(folder: Path, files: list[Path]) -> Iterable[tuple[str, str]]:
+    """Name and glob of each table; files whose names differ by a number alone are parts of one."""
     parts: dict[tuple[str, str], list[Path]] = {}
     for file in files:
         stem = file.name.split(".")[0]
@@ -149,20 +144,26 @@ def _tables(folder: Path, files: list[Path]) -> Iterable[tuple[str, str, list[st
             stem = together[0].name.split(".")[0]
         below = Path(parent).relative_to(folder).as_posix()
         glob = f"{stem}.*" if below == "." else f"{below}/{stem}.*"
-        yield snake_case(stem.replace("*", " ")), glob, _header(together[0])
+        yield snake_case(stem.replace("*", " ")), glob
 
 
-def _header(file: Path) -> list[str]:
-    if file.name.lower().endswith(STAT_SUFFIXES):
-        return stat_file.columns_of(file, str(file))
-    if file.suffix == ".parquet":
-        return list(pl.read_parquet_schema(file))
-    return pl.read_csv(file, infer_schema=False, n_rows=0).columns
-
-
-def _profile(connection: Connection, folder: Path, table: str, glob: str, header: list[str]) -> TableProfile:
+def _profile(connection: Connection, folder: Path, table: str, glob: str) -> TableProfile:
+    contract = _contract(table, glob, [])
+    header = next((head.rows.columns for head in extracts.heads(contract, folder)), None)
+    if header is None:
+        raise ExtractError(f"{glob}: has no header that can be read. Save it with the column names in its first line.")
     names = _unique_names(header)
-    contract = Contract.model_validate(
+    contract = _contract(table, glob, header)
+    loaded = extracts.load(connection, contract, "draft", folder)
+    columns = [
+        _column(connection, contract.table, name, delivered) for name, delivered in zip(names, header, strict=True)
+    ]
+    return TableProfile(table, glob, loaded.loaded_rows, loaded.quarantined_rows, tuple(columns))
+
+
+def _contract(table: str, glob: str, header: list[str]) -> Contract:
+    """A contract by which every column loads as text."""
+    return Contract.model_validate(
         {
             "table": f"raw_draft.{table}",
             "description": "A file to profile.",
@@ -170,15 +171,10 @@ def _profile(connection: Connection, folder: Path, table: str, glob: str, header
             "files": glob,
             "columns": [
                 {"name": name, "type": "VARCHAR", "delivered_as": delivered, "description": "As delivered."}
-                for name, delivered in zip(names, header, strict=True)
+                for name, delivered in zip(_unique_names(header), header, strict=True)
             ],
         }
     )
-    loaded = extracts.load(connection, contract, "draft", folder)
-    columns = [
-        _column(connection, contract.table, name, delivered) for name, delivered in zip(names, header, strict=True)
-    ]
-    return TableProfile(table, glob, loaded.loaded_rows, loaded.quarantined_rows, tuple(columns))
 
 
 def _column(connection: Connection, table: str, name: str, delivered_as: str) -> ColumnProfile:

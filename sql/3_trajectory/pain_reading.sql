@@ -13,10 +13,16 @@ charted as (
     select distinct
         source,
         instrument,
-        score_text,
+        score_text
+    from clean.pain_score
+),
+
+plain as (
+    select
+        *,
         trim(score_text) as exact_text,
         trim(regexp_replace(lower(score_text), '\s+', ' ', 'g'), ' .') as plain_text
-    from clean.pain_score
+    from charted
     where trim(score_text) <> ''
 ),
 
@@ -32,7 +38,7 @@ parsed as (
             || '(?: ?(?:/|of|out of) ?(\d{1,6}(?:\.\d{1,6})?))?$',
             ['low', 'high', 'largest']
         ) as part
-    from charted
+    from plain
 ),
 
 -- A source's own words come before those of any, a scale's before those of any scale.

@@ -26,7 +26,9 @@ unit as (
         ('cap', 'PIECE', 1.0), ('caps', 'PIECE', 1.0), ('capsule', 'PIECE', 1.0),
         ('capsules', 'PIECE', 1.0), ('supp', 'PIECE', 1.0), ('patch', 'PIECE', 1.0),
         ('ptch', 'PIECE', 1.0), ('film', 'PIECE', 1.0), ('each', 'PIECE', 1.0),
-        ('spray', 'PIECE', 1.0), ('loz', 'PIECE', 1.0), ('lozenge', 'PIECE', 1.0)
+        ('spray', 'PIECE', 1.0), ('loz', 'PIECE', 1.0), ('lozenge', 'PIECE', 1.0),
+        ('ea', 'PIECE', 1.0), ('{tbl}', 'PIECE', 1.0), ('{tablet}', 'PIECE', 1.0),
+        ('{capsule}', 'PIECE', 1.0), ('{patch}', 'PIECE', 1.0), ('{each}', 'PIECE', 1.0)
     ) as spelling (unit_text, measure, scale)
 ),
 
@@ -50,6 +52,7 @@ record as (
         dose_unit as amount_unit_text,
         doses_per_day,
         dose_unknown_reason as amount_unknown_reason,
+        quantity_unit as quantity_unit_text,
         case when strength > 0 then strength end as strength,
         strength < 0 as is_strength_negative,
         case when quantity > 0 then quantity end as quantity,
@@ -114,7 +117,8 @@ item as (
         route_text,
         strength,
         strength_unit_text,
-        amount_unit_text
+        amount_unit_text,
+        quantity_unit_text
     from record
 ),
 
@@ -181,6 +185,7 @@ described as (
         read.strength * strength_unit.scale as delivered_strength,
         amount_unit.measure as amount_measure,
         amount_unit.scale as amount_scale,
+        quantity_unit.measure as quantity_measure,
         case
             when read.route_text is null then read.product.route else route.route
         end as route
@@ -191,6 +196,8 @@ described as (
         on lower(replace(read.strength_unit_text, ' ', '')) = strength_unit.unit_text
     left join unit as amount_unit
         on lower(replace(read.amount_unit_text, ' ', '')) = amount_unit.unit_text
+    left join unit as quantity_unit
+        on lower(replace(read.quantity_unit_text, ' ', '')) = quantity_unit.unit_text
 ),
 
 -- Every quantity becomes a count of units and the opioid in one of them: tablets of 5 mg, mL of
@@ -223,9 +230,10 @@ measured as (
     from described
 ),
 
--- Why the strength of an item is not known. Strengths in text and columns that differ by more
--- than their rounding are believed in neither. A tablet has no strength per mL, and of a liquid
--- with a strength per piece nobody knows how many mL that piece was.
+-- Why the strength of an item is not known, or what its quantity counts. Strengths in text and
+-- columns that differ by more than their rounding are believed in neither. A tablet has no strength
+-- per mL, and of a liquid with one per piece nobody knows how many mL that piece was; nor whether
+-- 473 "each" of a liquid are mL or bottles.
 item_strength as (
     select
         *,
@@ -265,7 +273,16 @@ item_strength as (
             when amount_strength is null and text_strength is null and delivered_strength is null
                 then coalesce(text_reason, 'no_strength')
             when amount_strength is null then 'unit_does_not_fit'
-        end as amount_unit_reason
+        end as amount_unit_reason,
+        case
+            when quantity_unit_text is null then null
+            when quantity_measure is null then 'unknown_unit'
+            when quantity_measure not in ('PIECE', 'ML') then 'quantity_unit_does_not_fit'
+            when
+                (quantity_measure = 'ML')
+                <> (is_per_ml or coalesce(form in ('solution', 'suspension', 'injection'), false))
+                then 'quantity_unit_does_not_fit'
+        end as quantity_unit_reason
     from measured
 ),
 
@@ -284,6 +301,7 @@ identified as (
         item.item_reason,
         item.strength_reason,
         item.amount_unit_reason,
+        item.quantity_unit_reason,
         patch_wear.wear_days,
         patch_wear.shortest_wear_days,
         case
@@ -299,6 +317,7 @@ identified as (
             and record.strength is not distinct from item.strength
             and record.strength_unit_text is not distinct from item.strength_unit_text
             and record.amount_unit_text is not distinct from item.amount_unit_text
+            and record.quantity_unit_text is not distinct from item.quantity_unit_text
     left join reference.patch_wear as patch_wear on item.ingredient = patch_wear.ingredient
 ),
 
@@ -379,6 +398,8 @@ judged as (
             when is_strength_negative then 'negative_strength'
             when item_reason is not null then item_reason
             when amount_basis = 'dispensed' and strength_reason is not null then strength_reason
+            when amount_basis = 'dispensed' and quantity_unit_reason is not null
+                then quantity_unit_reason
             when amount_basis = 'ordered' and amount_unknown_reason is not null
                 then amount_unknown_reason
             when amount_basis <> 'dispensed' and amount_unit_reason is not null

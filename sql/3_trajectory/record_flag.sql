@@ -72,6 +72,7 @@ record_flag as (
         amount.patient_index,
         unnest(list_filter([
             case when amount.reason = 'negative_quantity' then 'reversal' end,
+            case when amount.reason = 'quantity_unit_does_not_fit' then 'quantity_unit' end,
             case when amount.is_supply_imputed then 'days_supply_imputed' end,
             case
                 when

@@ -2,7 +2,8 @@
 --
 -- Grain:  one row per source, what is measured and month with a finding
 -- Key:    source, series, measure, month_number, finding
--- Units:  those of the measure: MME a day, points of a scale, shares or rows; months since January 1970
+-- Units:  those of the measure: MME a day, points of a scale, shares or rows; months since
+--         January 1970
 -- Scope:  cohort
 -- Source: quality.dose_month, quality.score_month, quality.event_day; a robust rule: outside
 --         $level_shift_mads median absolute deviations, and by $level_shift_min_share of the level.

@@ -2,8 +2,8 @@
 --
 -- Grain:  one row per source, scale and month
 -- Key:    source, instrument, month_number
--- Units:  points of the scale; months since January 1970 or, where dates are shifted, months of $month_days
---         days since the patient's first score
+-- Units:  points of the scale; months since January 1970 or, where dates are shifted, months of
+--         $month_days days since the patient's first score
 -- Scope:  cohort
 -- Source: trajectory.pain_reading, whether or not the study counts the score
 with

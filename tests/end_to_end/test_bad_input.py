@@ -215,7 +215,9 @@ def test_too_many_rejected_rows_stop_the_run_with_the_check_and_leave_quality_pa
     ran = oih("run", study())
     assert ran.returncode == 1
     assert ran.stderr.startswith("error: ") and len(ran.stderr.strip().splitlines()) == 1
-    assert "patient" in ran.stderr
+    # Which check, in which table, by how much.
+    said = r"raw_simulated\.patient: so_many_rejected_rows\w*: failed, 40 of 80 rows \(at most 5 % allowed\)"
+    assert re.search(said, ran.stderr)
     assert not (tmp_path / "out" / "current").exists()
     [page] = (tmp_path / "out" / "runs").glob("*/quality/index.html")
     assert "Run failed" in page.read_text()

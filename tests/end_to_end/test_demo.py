@@ -61,7 +61,10 @@ def test_study_and_code_stand_in_every_published_output(demo):
 def test_the_report_says_simulated_and_reaches_for_nothing_outside(demo):
     page = (demo[1] / "report" / "index.html").read_text()
     assert "simulated" in page.lower()
-    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#|data:)""", page)
+    outside = set(re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:)([^"']*)""", page))
+    assert outside == {"../quality/index.html"}
+    quality = (demo[1] / "quality" / "index.html").read_text()
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#|data_docs/)""", quality)
     assert "<script" not in page
 
 

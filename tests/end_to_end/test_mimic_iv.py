@@ -91,6 +91,21 @@ def test_four_of_five_orders_have_an_amount_and_the_rest_say_why(run):
     }
 
 
+def test_an_ordered_patch_has_the_dose_of_its_hours(run):
+    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
+        found = connection.execute(
+            "select drug_text, low_dose_micro_mme, is_in_timeline from trajectory.record_dose "
+            "inner join clean.prescription on record_id = prescription_id "
+            "where drug_text ilike 'fentanyl patch%' order by low_dose_micro_mme"
+        ).fetchall()
+    # CDC 2022: 2.4 MME a day for each microgram an hour.
+    assert [(micro_mme, counts) for _, micro_mme, counts in found] == [
+        (28_800_000, False),
+        (60_000_000, False),
+        (120_000_000, False),
+    ]
+
+
 def test_orders_are_never_exposure_where_administrations_are_delivered_and_keep_both_ends_of_their_range(run):
     with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
         found = connection.execute(

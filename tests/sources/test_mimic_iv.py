@@ -228,7 +228,113 @@ def test_every_opioid_route_is_read(mapped):
         assert _one(mapped, unread) == 0
 
 
+OPIOID_ORDER = """
+    from clean_mimic_iv.prescription as mapped
+    inner join raw_mimic_iv.prescriptions as ordered on mapped.source_row = ordered.source_row
+    where mapped.excluded_reason is null
+"""
+
+
+def test_no_order_has_a_supply_and_most_have_no_delivered_doses_a_day(mapped):
+    """Pharmacies of the ward dispense from cabinets: no opioid has a quantity, and nothing has days supply."""
+    opioid = {row["pharmacy_id"] for row in _delivered("prescriptions")} & {
+        pharmacy_id
+        for [pharmacy_id] in mapped.execute(f"select ordered.pharmacy_id::varchar {OPIOID_ORDER}").fetchall()
+    }
+    entries = [row for row in _delivered("pharmacy") if row["pharmacy_id"] in opioid]
+    assert len(entries) > 900 and not any(row["fill_quantity"] for row in entries)
+    table = "clean_mimic_iv.prescription"
+    assert _one(mapped, f"select count(quantity) + count(days_supply) from {table}") == 0
+    assert _one(mapped, f"select count(*) {OPIOID_ORDER} and ordered.doses_per_24_hrs is null") == 729
+    # As directed 68, titrated 52, infusions 18, as needed without an interval 1, without a pharmacy's frequency 2.
+    assert _one(mapped, f"select count(*) {OPIOID_ORDER} and mapped.doses_per_day is null") == 68 + 52 + 18 + 1 + 2
+
+
+def test_an_epidural_is_never_a_dose(mapped):
+    found = mapped.execute(
+        f"select route.route, mapped.dose_unknown_reason, count(*) {OPIOID_ORDER.replace('where', JOIN_ROUTE)} "
+        "and ordered.route = 'ED' group by all"
+    ).fetchall()
+    assert found == [("epidural", "ordered_as_infusion", 8)]
+
+
+JOIN_ROUTE = "left join reference.route as route on lower(trim(mapped.route_text)) = route.route_text where"
+
+
+def test_a_patch_is_ordered_in_micrograms_an_hour_for_three_days(mapped):
+    found = mapped.execute(
+        f"select dose_low, dose_high, dose_unit, doses_per_day, mapped.drug_text {OPIOID_ORDER} "
+        "and ordered.route = 'TD' order by 1"
+    ).fetchall()
+    assert found == [
+        (12.0, 12.0, "mcg/h", 1 / 3, "Fentanyl Patch 12 mcg/hr Patch"),
+        (25.0, 25.0, "mcg/h", 1 / 3, "Fentanyl Patch 25mcg/hr  Patch"),
+        (50.0, 50.0, "mcg/h", 1 / 3, "Fentanyl Patch 50mcg/hr Patch"),
+    ]
+
+
+def test_spellings_and_needless_blanks_make_no_difference(mapped):
+    found = mapped.execute(
+        f"select ordered.drug, count(*) {OPIOID_ORDER} and lower(trim(ordered.drug)) = "
+        "'oxycodone (immediate release)' group by all order by all"
+    ).fetchall()
+    assert {name.strip().lower() for name, _ in found} == {"oxycodone (immediate release)"}
+    assert len(found) >= 2 and any(name.endswith(" ") for name, _ in found)
+
+
+@pytest.mark.parametrize("trap", ["ipratropium", "tiotropium"])
+def test_a_drug_whose_name_ends_like_opium_is_no_opioid(mapped, trap):
+    """In orders and in the administration record."""
+    for table in ("prescription", "administration"):
+        reasons = _counts(mapped, f"clean_mimic_iv.{table}", where=f"drug_text ilike '%{trap}%'")
+        assert set(reasons) == {"not_an_opioid"}
+
+
 # Administrations
+
+
+def test_what_is_only_assessed_or_confirmed_never_has_an_amount(mapped):
+    entry = """
+        from clean_mimic_iv.administration as given
+        inner join raw_mimic_iv.emar as entry on given.source_table = 'emar' and given.source_row = entry.source_row
+        where coalesce(given.excluded_reason, '') not in ('not_an_opioid', 'drug_not_named')
+    """
+    found = dict(
+        mapped.execute(
+            f"select trim(entry.event_txt), count(*) {entry} "
+            "and entry.event_txt in ('Administered', 'Assessed', 'Confirmed') group by all"
+        ).fetchall()
+    )
+    assert found == {"Administered": 1707, "Assessed": 245, "Confirmed": 138}
+    assert _one(mapped, f"select count(given.amount) {entry} and entry.event_txt in ('Assessed', 'Confirmed')") == 0
+
+
+def test_a_masked_dose_and_a_share_of_the_rate_have_no_amount(mapped):
+    lines = [
+        line for line in _delivered("emar_detail") if line["dose_given"] == "___" or "%" in line["dose_given_unit"]
+    ]
+    entries = {f"mimic_iv:{line['emar_id']}" for line in lines}
+    reasons = mapped.execute(
+        "select amount_unknown_reason, count(amount), count(*) from clean_mimic_iv.administration "
+        "where list_contains(?, administration_id) and coalesce(excluded_reason, '') not in ('not_an_opioid', 'drug_not_named') group by all",
+        [sorted(entries)],
+    ).fetchall()
+    assert sorted(reasons) == [("dose_not_readable", 0, 4), ("unit_not_an_amount", 0, 15)]
+
+
+def test_a_bolus_at_75000_micrograms_an_hour_is_the_milligrams_given(mapped):
+    """Amounts in milligrams stand beside rates in micrograms an hour; a minute of that rate is 1.25 mg."""
+    found = mapped.execute(
+        """
+        select round(given.amount, 6), given.amount_unit, delivered.rate > 70000, count(*)
+        from clean_mimic_iv.administration as given
+        inner join raw_mimic_iv.inputevents as delivered
+            on given.source_table = 'inputevents' and given.source_row = delivered.source_row
+        where delivered.rate > 2000 and given.excluded_reason is null
+        group by all
+        """
+    ).fetchall()
+    assert found == [(1.25, "mg", True, 2)]
 
 
 def test_given_amounts_by_reason(mapped):
@@ -395,6 +501,13 @@ def test_pain_words_are_read_without_the_number_beside_them(read):
     without = read.execute("from trajectory.pain_reading order by pain_score_id").fetchall()
     read.execute("rollback")
     assert without == with_number
+
+
+def test_scores_are_dated_by_when_they_were_charted_since_when_they_were_stored_is_empty(read):
+    rows = _delivered("chartevents")
+    assert not any(row["storetime"] or row["caregiver_id"] for row in rows)
+    years = read.execute("select min(year(scored_at)), max(year(scored_at)) from trajectory.pain_reading").fetchall()
+    assert years == [(2110, 2201)]
 
 
 # People, diagnoses, procedures

@@ -179,6 +179,7 @@ def test_words_that_say_why_there_is_no_score_are_read_in_any_source_and_spellin
         refused       | north  | FLACC      | Refused
         sedated       | north  | NRS        | sedated
         non_verbal    | north  | NRS        | non-verbal
+        declined      | fhir   | NRS        | asked-declined
         """,
         """
         pain_score_id | pain_nrs | reading_kind | unknown_reason
@@ -190,6 +191,7 @@ def test_words_that_say_why_there_is_no_score_are_read_in_any_source_and_spellin
         refused       |          | word         | refused
         sedated       |          | word         | sedated
         non_verbal    |          | word         | non_verbal
+        declined      |          | word         | refused
         """,
     )
 
@@ -353,6 +355,7 @@ SCALES = """
     unheard_of    | SMILEY      | now             | 5
     bpi_average   | BPI_AVERAGE | unknown         | 5
     bpi_now       | BPI_NOW     | unknown         | 5
+    unnamed       | PAIN_REPORTED | now           | 5
 """
 
 
@@ -372,6 +375,7 @@ def test_a_study_counts_current_nrs_scores_unless_it_says_otherwise(check):
         unheard_of    | now             | false      | scale_not_known
         bpi_average   | average         | false      | other_scale
         bpi_now       | now             | false      | other_scale
+        unnamed       | now             | false      | other_scale
         """,
     )
 
@@ -392,6 +396,7 @@ def test_the_study_names_the_scales_and_the_time_they_ask_about(check):
         unheard_of    | false      | scale_not_known
         bpi_average   | true       |
         bpi_now       | false      | other_scale
+        unnamed       | false      | other_scale
         """,
         settings={"pain_scales": ["BPI_AVERAGE", "PEG_PAIN"], "pain_recall": "average"},
     )

@@ -110,3 +110,48 @@ def test_a_reversal_an_imputed_supply_and_the_same_dispensing_again_are_flagged(
         """,
         settings={"missing_days_supply": "imputed"},
     )
+
+
+def test_a_quantity_in_a_unit_that_contradicts_the_product_is_flagged_and_has_no_amount(check_sql):
+    given = {
+        "clean.prescription": """
+            prescription_id | record_kind | patient_index | drug_text   | start_date | quantity | quantity_unit | days_supply
+            ----------------+-------------+---------------+-------------+------------+----------+---------------+------------
+            pieces          | dispensing  | 1             | oxycodone 5 | 2024-01-01 | 60       | EA            | 30
+            fhir            | dispensing  | 1             | oxycodone 5 | 2024-01-02 | 60       | {tbl}         | 30
+            silent          | dispensing  | 1             | oxycodone 5 | 2024-01-03 | 60       |               | 30
+            ml_of_tablets   | dispensing  | 1             | oxycodone 5 | 2024-01-04 | 60       | mL            | 30
+            g_of_tablets    | dispensing  | 1             | oxycodone 5 | 2024-01-05 | 60       | GM            | 30
+            volume          | dispensing  | 1             | morphine l  | 2024-01-06 | 473      | ML            | 30
+            each_of_liquid  | dispensing  | 1             | morphine l  | 2024-01-07 | 473      | EA            | 30
+            strange         | dispensing  | 1             | oxycodone 5 | 2024-01-08 | 60       | box           | 30
+        """,
+        "trajectory.drug_product": PRODUCTS,
+    }
+    check_sql(
+        *TABLES,
+        given=given,
+        then="""
+            record_id      | flag
+            ---------------+--------------
+            ml_of_tablets  | quantity_unit
+            g_of_tablets   | quantity_unit
+            each_of_liquid | quantity_unit
+        """,
+    )
+    check_sql(
+        "trajectory.record_amount",
+        given=given,
+        then="""
+            record_id      | reason                     | total_amount
+            ---------------+----------------------------+-------------------------
+            pieces         |                            | 300000000000000000000
+            fhir           |                            | 300000000000000000000
+            silent         |                            | 300000000000000000000
+            ml_of_tablets  | quantity_unit_does_not_fit |
+            g_of_tablets   | quantity_unit_does_not_fit |
+            volume         |                            | 946000000000000000000
+            each_of_liquid | quantity_unit_does_not_fit |
+            strange        | unknown_unit               |
+        """,
+    )

@@ -73,7 +73,7 @@ item as (
     from coding
     inner join reference.pain_item as known
         on
-            known.source = 'loinc'
+            known.source in ('loinc', 'fhir')
             and coding.coding.system in ('http://loinc.org', 'urn:oid:2.16.840.1.113883.6.1')
             and coding.coding.code = known.item_code
     qualify row_number() over (

@@ -107,13 +107,15 @@ emar_entry as (
 ),
 
 -- Intensive care records single doses without a rate and infusions with one. The amount counts,
--- never the rate: a dose pushed over a minute is delivered as 75,000 mcg/hour.
+-- never the rate: a dose pushed over a minute is delivered as 75,000 mcg/hour. A rewritten row was
+-- put in wrongly, and what it says was never given (MIMIC-IV documentation of inputevents).
 icu_dose as (
     select
         given.*,
         item.label,
         opioid.drug_text is not null as is_opioid,
-        given.rate is not null as is_infusion
+        given.rate is not null as is_infusion,
+        coalesce(given.statusdescription = 'Rewritten', false) as is_rewritten
     from raw_mimic_iv.inputevents as given
     left join raw_mimic_iv.d_items as item on given.itemid = item.itemid
     left join opioid on item.label = opioid.drug_text
@@ -140,7 +142,8 @@ same_dose as (
     inner join raw_mimic_iv.icustays as stay on icu_dose.stay_id = stay.stay_id
     left join reference.route as route on lower(trim(entry.route_text)) = route.route_text
     where
-        entry.charttime between stay.intime and stay.outtime
+        not icu_dose.is_rewritten
+        and entry.charttime between stay.intime and stay.outtime
         and entry.charttime >= icu_dose.starttime - interval 30 minute
         and entry.charttime
         <= case when icu_dose.is_infusion then icu_dose.endtime else icu_dose.starttime end
@@ -216,7 +219,10 @@ icu_row as (
             when amount is null then 'dose_not_charted'
             when amountuom is null then 'unit_not_charted'
         end as amount_unknown_reason,
-        case when not is_opioid then 'not_an_opioid' end as excluded_reason
+        case
+            when not is_opioid then 'not_an_opioid'
+            when is_rewritten then 'rewritten'
+        end as excluded_reason
     from icu_dose
 ),
 

@@ -67,7 +67,10 @@ pain_score as (
             concept_item.source = 'omop'
             and recorded.item_concept_id::varchar = concept_item.item_code
     left join reference.pain_item as code_item
-        on code_item.source = 'loinc' and trim(recorded.item_text) = code_item.item_code
+        on
+            code_item.source = 'loinc'
+            and trim(recorded.item_text) = code_item.item_code
+            and coalesce(recorded.item_concept_id, 0) = 0
     left join raw_omop.concept as answer
         on recorded.value_as_concept_id = answer.concept_id and answer.concept_id <> 0
     left join raw_omop.visit_occurrence as visit

@@ -26,7 +26,7 @@ pain_score as (
         case when item.instrument is null then 'not_on_a_pain_scale' end as excluded_reason
     from raw_synthea.observations as observation
     left join reference.pain_item as item
-        on item.source = 'loinc' and trim(observation.code) = item.item_code
+        on item.source = 'synthea' and trim(observation.code) = item.item_code
     left join raw_synthea.encounters as encounter on observation.encounter = encounter.id
     left join reference.visit_setting as setting
         on setting.source = 'synthea' and lower(trim(encounter.encounterclass)) = setting.visit_code
