@@ -25,6 +25,7 @@ bench: .venv/installed
 	$(BIN)/python -m tests.bench.bench_dose_timeline
 	$(BIN)/python -m tests.bench.bench_dose_definitions
 	$(BIN)/python -m tests.bench.bench_ingest
+	$(BIN)/python -m tests.bench.fuzz_malformed_input
 	$(BIN)/python -m tests.bench.bench_checks
 
 docs: .venv/installed

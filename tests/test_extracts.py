@@ -615,6 +615,26 @@ def test_of_rows_with_one_key_the_first_delivered_stays(load):
     ]
 
 
+def test_a_locked_down_warehouse_finds_repeated_keys(tmp_path, folder):
+    (folder / "rx.csv").write_bytes(b"a,b\n1,x\n1,y\n")
+    with warehouse.opened(tmp_path / "warehouse.duckdb", readable=[folder]) as connection:
+        found = outcome(connection, a_contract("a INTEGER, b VARCHAR", key=["a"]), folder)
+    assert found.quarantine == [(2, "duplicate_key", "a")]
+
+
+def test_a_line_that_is_no_record_breaks_no_other_rule(load):
+    contract = a_contract("a INTEGER, b VARCHAR required=true", key=["a"])
+    found = load(contract, "a,b\n1,x\nragged\n2,y\nragged\n")
+    assert found.quarantine == [(2, "ragged_row", None), (4, "ragged_row", None)]
+    assert [row[0] for row in found.rows] == [1, 2]
+
+
+def test_a_byte_order_mark_before_a_blank_line_hides_no_header(load):
+    found = load(TWO, codecs.BOM_UTF8 + b"\na,b\n1,x\nragged\n")
+    assert [row[:2] for row in found.rows] == [("1", "x")]
+    assert found.quarantine == [(2, "ragged_row", None)]
+
+
 def test_a_row_that_does_not_fit_takes_no_key(load):
     found = load(
         RX,
@@ -839,6 +859,31 @@ def test_a_line_fares_the_same_whether_or_not_another_is_bad(connection, folder,
     beside = outcome(connection, all_text(3), folder)
     assert beside.rows == alone.rows
     assert beside.quarantine[:-1] == alone.quarantine
+
+
+def splitting(monkeypatch, content: bytes, block_bytes: int) -> tuple:
+    """What a file is split into, read in blocks of about this size."""
+    records, rejects = io.BytesIO(), io.BytesIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(csv_file, "BLOCK_BYTES", block_bytes)
+        split = csv_file._split(io.BytesIO(content), 3, records, rejects)
+    assert split.size_bytes == len(content)
+    return split.rows, split.rejects, split.lines, records.getvalue(), rejects.getvalue()
+
+
+@given(lines=LINES, line_end=st.sampled_from(["\n", "\r\n", "\n\n"]), block_bytes=st.integers(1, 40))
+@PROPERTY
+def test_where_a_block_ends_changes_nothing(monkeypatch, lines, line_end, block_bytes):
+    content = line_end.join(["a,b,c", *(f"{before}<{after}" for before, after in lines)]).encode()
+    assert splitting(monkeypatch, content, block_bytes) == splitting(monkeypatch, content, 1000)
+
+
+def test_a_field_of_several_lines_may_cross_the_end_of_a_block(monkeypatch):
+    content = b'a,b,c\n1,"x\ny\n,z",2\n"open\n3,4,5\n6,"p\r\nq",7\r\nragged\n\n"8\n",9,10'
+    whole = splitting(monkeypatch, content, 1000)
+    assert whole[:2] == (6, 2)
+    for block_bytes in range(1, len(content)):
+        assert splitting(monkeypatch, content, block_bytes) == whole
 
 
 # --- What an extract may lack ---

@@ -44,7 +44,7 @@ CONTRACT = Contract.model_validate(
             {"name": "rx_id", "type": "INTEGER", "description": "Prescription."},
             {"name": "patient", "type": "VARCHAR", "required": True, "description": "Patient."},
             {"name": "dose", "type": "DOUBLE", "minimum": 0, "description": "Dose."},
-            {"name": "filled_date", "type": "DATE", "description": "Day."},
+            {"name": "fill_day", "type": "DATE", "description": "Day."},
             {"name": "note", "type": "VARCHAR", "description": "Note."},
         ],
     }
@@ -62,7 +62,7 @@ def table() -> pl.DataFrame:
             "rx_id": list(range(1, 41)),
             "patient": [f"{CANARY}-patient-{row % 7}" for row in range(40)],
             "dose": [row * 2.5 for row in range(40)],
-            "filled_date": [f"2024-01-{row % 28 + 1:02d}" for row in range(40)],
+            "fill_day": [f"2024-01-{row % 28 + 1:02d}" for row in range(40)],
             "note": [f"{CANARY}{row}z {notes[row % len(notes)]}" for row in range(40)],
         }
     )
@@ -81,7 +81,8 @@ def _parquet() -> bytes:
 def _stat(writer: Callable, suffix: str) -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"rx{suffix}"
-        writer(table(), str(path))
+        rows = table() if suffix != ".por" else table().with_columns(pl.col("note").str.replace_all("[^ -~]", "?"))
+        writer(rows, str(path))
         return path.read_bytes()
 
 
@@ -230,7 +231,7 @@ def attempt(suffix: str, seed: int) -> str:
                 loaded = extracts.load(connection, CONTRACT, "clinic", file if suffix == ".duckdb" else folder)
             except PipelineError as error:
                 return fault_of(str(error)) or "refused"
-            except Exception as error:  # every other is a finding, and this says which
+            except BaseException as error:  # a panic of a library is no Exception, and is a finding, too
                 return f"{type(error).__name__}: {error}"
             return unaccounted(connection, loaded, data, suffix) or "loaded"
 
@@ -294,7 +295,7 @@ def outcomes(cases: list[tuple[str, int]]) -> Iterator[tuple[str, int, str]]:
 
 
 def test_a_mutated_file_is_refused_in_one_line_or_every_row_is_kept():
-    cases = [(suffix, seed) for seed in range(20) for suffix in VALID]
+    cases = [(suffix, seed) for seed in range(15) for suffix in VALID]
     found = list(outcomes(cases))
     assert [case for case in found if case[2] not in ("loaded", "refused")] == []
     assert {outcome for _, _, outcome in found} == {"loaded", "refused"}

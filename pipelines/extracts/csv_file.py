@@ -1,6 +1,6 @@
 """CSV files: DuckDB reads one by itself where every line is one record as RFC 4180 writes it.
 
-Other files are split line by line here first: DuckDB takes a surplus empty field for none and an open quote for a
+Other files are split here first: DuckDB takes a surplus empty field for none and an open quote for a
 field that holds the rows below it, and either loses what was delivered.
 """
 

@@ -3,9 +3,10 @@
     python -m tests.bench.bench_ingest --rows 10000000
 
 The prescriptions are generated; one in 10,000 is bad. First a bad value, which quarantine takes without a look at
-the other lines; then a bad line, for which the file is split line by line. Floor and ingest run one after the other,
+the other lines; then a bad line, for which the file is split around it. Floor and ingest run one after the other,
 each in a process of its own for its peak memory, so that a busy machine slows both; read the ratios rather than the
-seconds, and where others use the machine that of processor time. Ingest also proves the key unique, which the floor does not.
+seconds, and where others use the machine that of processor time. Ingest also proves the key unique, which the floor
+does not.
 """
 
 import argparse
