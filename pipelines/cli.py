@@ -446,17 +446,20 @@ def draft_source(
     """Profile delivered files and write draft contracts and mappings that load at once."""
     from pipelines import paths, source_draft
 
-    folder, found, written = source_draft.draft(name, [first, *(more or [])])
-    for table in found:
+    drafted = source_draft.draft(name, [first, *(more or [])])
+    for table in drafted.tables:
         shown = RichTable("Column", "Type", "Filled", "Different", "Seen", title=f"{table.name}: {table.rows:,} rows")
         for column in table.columns:
             seen = ", ".join(column.values) or (f"{column.minimum} to {column.maximum}" if column.minimum else "")
             filled = f"{column.filled_rows / max(column.rows, 1):.0%}"
             shown.add_row(column.delivered_as, column.type, filled, f"{column.distinct_values:,}", seen)
         console.print(shown)
-    for path in written:
+    if drafted.identifiers:
+        console.print("Left out of the drafts, and refused when the study runs unless a contract accepts it:")
+        _print_identifiers(drafted.identifiers)
+    for path in drafted.files:
         console.print(f"Written: {paths.relative(path)}", soft_wrap=True)
-    console.print(f"In a study: sources: {{{name}: {{folder: {folder}}}}}", soft_wrap=True)
+    console.print(f"In a study: sources: {{{name}: {{folder: {drafted.folder}}}}}", soft_wrap=True)
     console.print(f"What is left to decide: oih source check {name}")
 
 

@@ -63,22 +63,47 @@ def screen(connection: Connection, study: Study) -> list[Finding]:
     Args:
         connection: Allowed to read the folders of the extracts.
     """
+    return [
+        finding
+        for source, delivered in sorted(study.sources.items())
+        for finding in of_extract(
+            connection,
+            source,
+            delivered.folder,
+            contracts.raw_contracts(source),
+            study.settings,
+            has_ages=delivered.dates != "shifted",
+        )
+    ]
+
+
+def of_extract(
+    connection: Connection,
+    source: str,
+    folder: Path,
+    tables: Iterable[Contract],
+    settings: Settings,
+    has_ages: bool = True,
+) -> list[Finding]:
+    """Everything in one extract that looks identifying, accepted or not, by file and column.
+
+    Args:
+        connection: Allowed to read the folder.
+        has_ages: The years of birth are real, so that they tell who is over 89.
+    """
     found: list[Finding] = []
-    for source in sorted(study.sources):
-        delivered: list[Finding] = []
-        latest_year: int | None = None
-        births: list[tuple[Contract, Finding, list[int]]] = []
-        for contract in contracts.raw_contracts(source):
-            for where, path in extracts.delivered_files(connection, contract, study.sources[source].folder).items():
-                looked = _look(connection, contract, where, path, study.settings)
-                delivered += [_accepted(finding, contract) for finding in looked.findings]
-                births += [(contract, finding, years) for finding, years in looked.births]
-                latest_year = max(filter(None, (latest_year, looked.latest_year)), default=None)
-        for contract, finding, years in births:
-            if aged := _aged(finding, years, latest_year, study):
-                delivered.append(_accepted(aged, contract))
-        found += delivered
-    return sorted(found, key=lambda finding: (finding.source, finding.file, finding.column, finding.kind))
+    latest_year: int | None = None
+    births: list[tuple[Contract, Finding, list[int]]] = []
+    for contract in tables:
+        for where, path in extracts.delivered_files(connection, contract, folder).items():
+            looked = _look(connection, contract, where, path, settings)
+            found += [_accepted(finding, contract) for finding in looked.findings]
+            births += [(contract, finding, years) for finding, years in looked.births]
+            latest_year = max(filter(None, (latest_year, looked.latest_year)), default=None)
+    for contract, finding, years in births if has_ages else ():
+        if aged := _aged(finding, years, latest_year, settings):
+            found.append(_accepted(aged, contract))
+    return sorted(found, key=lambda finding: (finding.file, finding.column, finding.kind))
 
 
 def refuse(findings: Sequence[Finding]) -> None:
@@ -219,17 +244,17 @@ def _is_ungrouped(ages: Iterable[float], settings: Settings) -> bool:
     return bool(above) and (len(above) > 1 or max(above) > settings.oldest_age_years + 2)
 
 
-def _aged(finding: Finding, years: list[int], latest_year: int | None, study: Study) -> Finding | None:
+def _aged(finding: Finding, years: list[int], latest_year: int | None, settings: Settings) -> Finding | None:
     """The finding of a column of births, where dates are real; shifted ones tell no age but the one at an event.
 
     Ages are those in the latest year that the source's dates reach, dates to come left out: a valid-until is one.
     """
-    if latest_year is None or study.sources[finding.source].dates == "shifted":
+    if latest_year is None:
         return None
     ages = {latest_year - year for year in years if year <= latest_year}
-    if not _is_ungrouped(ages, study.settings):
+    if not _is_ungrouped(ages, settings):
         return None
-    above = sum(age > study.settings.oldest_age_years for age in ages)
+    above = sum(age > settings.oldest_age_years for age in ages)
     return replace(finding, by="name and values", value_count=above, distinct_count=len(years))
 
 

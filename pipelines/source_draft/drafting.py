@@ -1,18 +1,22 @@
 """Writing the drafts of a source: contracts, mappings and a test, which load at once."""
 
 import re
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipelines import paths
+from pipelines import identifiers, paths, warehouse
 from pipelines.contracts import Column, Contract
 from pipelines.errors import ContractError
+from pipelines.identifiers import Finding
+from pipelines.settings import Settings
 from pipelines.source_draft import roles
-from pipelines.source_draft.profile import ColumnProfile, TableProfile, profiles
+from pipelines.source_draft.profile import ColumnProfile, TableProfile, profiles, text_contract
 from pipelines.source_draft.roles import Draft
 
 CHOOSE = "CHOOSE:"
@@ -35,15 +39,29 @@ TITLES = {
 }
 
 
-def draft(source: str, files: Sequence[Path]) -> tuple[Path, list[TableProfile], list[Path]]:
+@dataclass(frozen=True)
+class Drafted:
+    """What came of drafting a source.
+
+    Attributes:
+        folder: Folder of the extract.
+        tables: What was found in it.
+        identifiers: Columns that look identifying. They are left out of the drafts, and a study refuses them.
+        files: The files written.
+    """
+
+    folder: Path
+    tables: list[TableProfile]
+    identifiers: list[Finding]
+    files: list[Path]
+
+
+def draft(source: str, files: Sequence[Path]) -> Drafted:
     """Profile delivered files and write drafts of the source's contracts and mappings.
 
     Args:
         source: Name of the new source.
         files: Files of the extract, or its folder.
-
-    Returns:
-        The extract's folder, what was found in it, and the files written.
 
     Raises:
         ContractError: The name is no name, the source is there already, or the project is installed, not checked out.
@@ -53,36 +71,67 @@ def draft(source: str, files: Sequence[Path]) -> tuple[Path, list[TableProfile],
         raise ContractError(f"{source}: is no name of a source. Use small letters, digits and underscores.")
     if paths.is_installed():
         raise ContractError(f"{source}: sources are added in a checkout of the project. Clone it and run this there.")
-    contracts_folder = paths.DATA_CONTRACTS / "0_raw" / source
-    mappings_folder = paths.SQL / "2_clean" / source
-    for folder in (contracts_folder, mappings_folder):
+    for folder in (_contracts_folder(source), _mappings_folder(source)):
         if folder.exists():
             raise ContractError(
                 f"{paths.relative(folder)}: is there already. Choose another name, or delete it to start again."
             )
     folder, tables = profiles(files)
+    found = _identifying(folder, tables)
+    tables = [_without(table, found) for table in tables]
     drafts = roles.drafts(tables)
-    written = {contracts_folder / f"{table.name}.yaml": _contract(source, table, drafts) for table in tables}
+    written = {
+        _contracts_folder(source) / f"{table.name}.yaml": _contract(source, table, drafts, found) for table in tables
+    }
     if drafts:
-        written[mappings_folder / "patient.sql"] = _patients(source, drafts)
+        written[_mappings_folder(source) / "patient.sql"] = _patients(source, drafts)
     for clean in TITLES:
-        if clean in drafts and (clean != "adjuvant" or all("drug_text" in found.columns for found in drafts[clean])):
-            written[mappings_folder / f"{clean}.sql"] = _events(source, clean, drafts[clean])
-    written[paths.ROOT / "tests" / "sources" / f"test_{source}.py"] = TEMPLATES.get_template("test.py").render(
-        source=source
-    )
+        if clean in drafts and (clean != "adjuvant" or all("drug_text" in each.columns for each in drafts[clean])):
+            written[_mappings_folder(source) / f"{clean}.sql"] = _events(source, clean, drafts[clean])
+    test = TEMPLATES.get_template("test.py").render(source=source)
+    written[paths.ROOT / "tests" / "sources" / f"test_{source}.py"] = test
     for path, text in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return folder, tables, list(written)
+    return Drafted(folder, tables, found, list(written))
 
 
-def _contract(source: str, table: TableProfile, drafts: dict[str, list[Draft]]) -> str:
+def _contracts_folder(source: str) -> Path:
+    return paths.DATA_CONTRACTS / "0_raw" / source
+
+
+def _mappings_folder(source: str) -> Path:
+    return paths.SQL / "2_clean" / source
+
+
+def _identifying(folder: Path, tables: list[TableProfile]) -> list[Finding]:
+    """Columns of the extract that the screen of a study would refuse."""
+    delivered = [
+        text_contract(table.name, table.files, [column.delivered_as for column in table.columns]) for table in tables
+    ]
+    with (
+        tempfile.TemporaryDirectory(prefix="oih-source-") as place,
+        warehouse.opened(Path(place) / "screen.duckdb", [folder]) as connection,
+    ):
+        return identifiers.of_extract(connection, "draft", folder, delivered, Settings())
+
+
+def _found_in(table: TableProfile, found: list[Finding]) -> list[Finding]:
+    return [one for one in found if PurePath(one.file).match(table.files)]
+
+
+def _without(table: TableProfile, found: list[Finding]) -> TableProfile:
+    """A table without its identifying columns; one that could be the patient's pseudonym is for a human to judge."""
+    left_out = {one.column for one in _found_in(table, found) if not roles.may_be_pseudonym(one.column)}
+    return replace(table, columns=tuple(column for column in table.columns if column.delivered_as not in left_out))
+
+
+def _contract(source: str, table: TableProfile, drafts: dict[str, list[Draft]], found: list[Finding]) -> str:
     """A contract that requires the patient and the key alone: what else a row needs is the clean contract's."""
     used = {
         column.name: part
-        for found in drafts.values()
-        for draft in found
+        for drafted in drafts.values()
+        for draft in drafted
         if draft.table is table
         for part, column in draft.columns.items()
     }
@@ -111,6 +160,8 @@ def _contract(source: str, table: TableProfile, drafts: dict[str, list[Draft]]) 
         key=key,
         columns=columns,
         describe=DESCRIBE,
+        choose=CHOOSE,
+        pseudonyms=[one for one in _found_in(table, found) if roles.may_be_pseudonym(one.column)],
         today=date.today(),
         fingerprint=shape.columns_fingerprint,
     )
@@ -214,13 +265,11 @@ def _patient_parts(source: str, found: Draft) -> dict[str, str | tuple[str, str]
     if sex is None:
         parts["sex"] = "'unknown'"
     else:
-        text = f"lower(trim({sex.name}::varchar))"
-        cases = "\n".join(f"            when {text} in ({_listed(v)}) then '{k}'" for k, v in roles.SEX.items())
         words = {word for words in roles.SEX.values() for word in words} | {"u", "unknown", "other", "o"}
         unread = [value for value in sex.values if value.strip().lower() not in words]
         if sex.is_number:
             unread = [f"{sex.minimum} to {sex.maximum}"]
-        sql = f"case\n{cases}\n            else 'unknown'\n        end"
+        sql = _read_as(f"lower(trim({sex.name}::varchar))", roles.SEX)
         parts["sex"] = (sql, f"what do {', '.join(unread)} mean?") if unread else sql
     if "birth_year" in found.columns:
         parts["birth_year"] = f"{found.columns['birth_year'].name}::integer"
@@ -288,9 +337,7 @@ def _pain_parts(source: str, clean: str, found: Draft) -> dict[str, str | tuple[
         parts["instrument"] = ("'NRS'", "which scale of reference.pain_scale is it?")
     setting = found.columns.get("setting")
     if setting:
-        text = f"lower(trim(delivered.{setting.name}))"
-        cases = "\n".join(f"            when {text} in ({_listed(v)}) then '{k}'" for k, v in roles.SETTINGS.items())
-        sql = f"case\n{cases}\n            else 'unknown'\n        end"
+        sql = _read_as(f"lower(trim(delivered.{setting.name}))", roles.SETTINGS)
         known = {word for words in roles.SETTINGS.values() for word in words}
         unread = [value for value in setting.values if value.strip().lower() not in known]
         asked = f"which settings are {', '.join(unread)}?" if unread else None
@@ -356,5 +403,6 @@ def _of(found: Draft) -> str:
     return "" if {"sex", "birth_year", "birth_date"} & set(found.columns) else "delivered."
 
 
-def _listed(values: Sequence[str]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
+def _read_as(text: str, meanings: dict[str, tuple[str, ...]]) -> str:
+    cases = [f"            when '{word}' then '{meaning}'" for meaning, words in meanings.items() for word in words]
+    return "\n".join([f"case {text}", *cases, "            else 'unknown'", "        end"])

@@ -148,12 +148,12 @@ def _tables(folder: Path, files: list[Path]) -> Iterable[tuple[str, str]]:
 
 
 def _profile(connection: Connection, folder: Path, table: str, glob: str) -> TableProfile:
-    contract = _contract(table, glob, [])
+    contract = text_contract(table, glob, [])
     header = next((head.rows.columns for head in extracts.heads(contract, folder)), None)
     if header is None:
         raise ExtractError(f"{glob}: has no header that can be read. Save it with the column names in its first line.")
     names = _unique_names(header)
-    contract = _contract(table, glob, header)
+    contract = text_contract(table, glob, header)
     loaded = extracts.load(connection, contract, "draft", folder)
     columns = [
         _column(connection, contract.table, name, delivered) for name, delivered in zip(names, header, strict=True)
@@ -161,7 +161,7 @@ def _profile(connection: Connection, folder: Path, table: str, glob: str) -> Tab
     return TableProfile(table, glob, loaded.loaded_rows, loaded.quarantined_rows, tuple(columns))
 
 
-def _contract(table: str, glob: str, header: list[str]) -> Contract:
+def text_contract(table: str, glob: str, header: list[str]) -> Contract:
     """A contract by which every column loads as text."""
     return Contract.model_validate(
         {

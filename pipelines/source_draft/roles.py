@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pipelines.source_draft.profile import ColumnProfile, TableProfile
+from pipelines.source_draft.profile import ColumnProfile, TableProfile, snake_case
 
 # Names that extracts give their columns, the likeliest first; a name counts as a whole or as words within a longer one.
 NAMES = {
@@ -156,6 +156,11 @@ def _draft(
         if len(column.date_formats) > 1:
             draft.choices[part] = "is the day or the month first? Both fit every value."
     return draft
+
+
+def may_be_pseudonym(delivered_as: str) -> bool:
+    """Whether a column is called as patients' pseudonyms are."""
+    return _rank(snake_case(delivered_as), "patient_id") is not None
 
 
 def _rank(name: str, part: str) -> tuple[int, int] | None:
