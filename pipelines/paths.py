@@ -21,9 +21,10 @@ def table_name(path: Path) -> str:
     """The table a file is about.
 
     ``sql/3_trajectory/pain_week.sql`` is ``trajectory.pain_week``; in a folder of its own within a step the
-    schema carries that folder: ``sql/2_clean/mimic_iv/patient.sql`` is ``clean_mimic_iv.patient``.
+    schema carries that folder: ``sql/2_clean/mimic_iv/patient.sql`` is ``clean_mimic_iv.patient``, and so does
+    what several mappings of a source share: ``sql/2_clean/fhir/shared/drug.sql`` is ``clean_fhir.drug``.
     """
-    folder = path.parent
+    folder = path.parent.parent if path.parent.name == "shared" else path.parent
     if folder.parent.name[0].isdigit():
         return f"{_step_name(folder.parent)}_{folder.name}.{path.stem}"
     return f"{_step_name(folder)}.{path.stem}"

@@ -105,6 +105,12 @@ def mappings(source: str) -> list[SqlFile]:
 
 
 @cache
+def shared(source: str) -> list[SqlFile]:
+    """The files that prepare what several mappings of one source read, each a table of that source alone."""
+    return [read(path) for path in sorted((paths.SQL / "2_clean" / source / "shared").glob("*.sql"))]
+
+
+@cache
 def rules() -> list[SqlFile]:
     """The labelling rules: each selects its votes."""
     return [read(path) for path in sorted(RULES.glob("*.sql"))]

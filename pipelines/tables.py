@@ -67,6 +67,8 @@ def _from_sources(study: Study) -> Iterator[Table]:
     for source in sorted(study.sources):
         for contract in contracts.raw_contracts(source):
             yield _delivered(contract, source)
+        for prepared in sql_files.shared(source):
+            yield _prepared(prepared)
         for mapping in sql_files.mappings(source):
             clean = known[f"clean.{mapping.table.split('.')[1]}"]
             yield _mapped(mapping, clean)
@@ -96,6 +98,13 @@ def _delivered(contract: Contract, source: str) -> Table:
         return extracts.load(connection, contract, source, study.sources[source].folder, corrected).loaded_rows
 
     return Table(contract.table, contract.description, frozenset(), "csv", contract, build, is_ingest=True)
+
+
+def _prepared(sql: sql_files.SqlFile) -> Table:
+    def build(connection: Connection, study: Study) -> int:
+        return warehouse.build_untyped(connection, sql)
+
+    return Table(sql.table, sql.title, frozenset(sql.reads), "sql", None, build)
 
 
 def _mapped(mapping: sql_files.SqlFile, clean: Contract) -> Table:

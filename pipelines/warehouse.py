@@ -109,13 +109,24 @@ def build_from_sql(connection: Connection, sql: SqlFile, contract: Contract, val
     return count(connection, contract.table)
 
 
+def build_untyped(connection: Connection, sql: SqlFile) -> int:
+    """Build a table that no contract describes, of the types that the file's columns have."""
+    connection.execute(f"create schema if not exists {sql.table.split('.')[0]}")
+    _run(connection, sql, f"create or replace table {sql.table} as", {})
+    return count(connection, sql.table)
+
+
 def insert(connection: Connection, sql: SqlFile, into: str, values: Mapping[str, Any]) -> None:
     """Insert what a SQL file selects, by column name."""
+    _run(connection, sql, f"insert into {into} by name", values)
+
+
+def _run(connection: Connection, sql: SqlFile, verb: str, values: Mapping[str, Any]) -> None:
     if unknown := sorted(sql.parameters - set(values)):
         raise SqlFileError(f"{paths.relative(sql.path)}: uses ${unknown[0]}, which is no parameter. Correct its name.")
     used = {name: values[name] for name in sql.parameters}
     try:
-        connection.execute(f"insert into {into} by name\n{sql.text}", used)
+        connection.execute(f"{verb}\n{sql.text}", used)
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
         # These speak of the file's text, never of a row.
         raise SqlFileError(f"{paths.relative(sql.path)}: {_first_line(error)}. Mend the file.") from None

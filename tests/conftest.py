@@ -50,7 +50,8 @@ def sql_file(table: str) -> sql_files.SqlFile:
     """The SQL file of a table: of a shared step, a source's mapping or a rule."""
     schema, name = table.split(".")
     if schema.startswith("clean_"):
-        return sql_files.read(paths.SQL / "2_clean" / schema.removeprefix("clean_") / f"{name}.sql")
+        folder = paths.SQL / "2_clean" / schema.removeprefix("clean_")
+        return sql_files.read(folder / ("shared" if is_shared(table) else "") / f"{name}.sql")
     if schema == "label_rules":
         return sql_files.read(sql_files.RULES / f"{name}.sql")
     return next(sql for sql in sql_files.tables() if sql.table == table)
@@ -63,6 +64,12 @@ def types_of(table: str) -> dict[str, str]:
         kept = CONTRACTS[f"clean.{name}"].types.items()
         return {column: type_ for column, type_ in kept if column not in FILLED_COLUMNS} | MAPPING_COLUMNS
     return CONTRACTS["label.vote" if schema == "label_rules" else table].types
+
+
+def is_shared(table: str) -> bool:
+    """Whether a table is what several mappings of a source share: it has no contract."""
+    schema, name = table.split(".")
+    return schema.startswith("clean_") and f"clean.{name}" not in CONTRACTS
 
 
 def draw(connection: duckdb.DuckDBPyConnection, table: str, drawing: str = "") -> None:
@@ -81,12 +88,15 @@ def select(
     """Run SQL files over drawn tables, one after the other; the connection then holds their tables."""
     drawn = dict(given)
     connection = duckdb.connect()
-    for name in sorted({name for table in tables for name in sql_file(table).reads} - set(tables)):
+    shared = sorted({name for table in tables for name in sql_file(table).reads if is_shared(name)})
+    for name in sorted({name for table in (*tables, *shared) for name in sql_file(table).reads} - {*tables, *shared}):
         if name.startswith("reference.") and name not in drawn:
             warehouse.build_reference(connection, CONTRACTS[name])
         else:
             draw(connection, name, drawn.pop(name, ""))
     assert not drawn, f"{tables} do not read {', '.join(drawn)}"
+    for name in shared:
+        warehouse.build_untyped(connection, sql_file(name))
     for table in tables:
         draw(connection, table)
         warehouse.insert(connection, sql_file(table), table, PARAMETERS | dict(settings or {}))

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines import contracts, paths, sources, sql_files, warehouse
-from pipelines.errors import ContractError
+from pipelines.errors import ContractError, SqlFileError
 from pipelines.source_draft.drafting import CHOOSE, DESCRIBE
 
 # What a study cannot say without a clean table.
@@ -50,11 +50,12 @@ def gaps(source: str) -> list[Gap]:
     if not raw:
         raise ContractError(f"data_contracts/0_raw/{source}: holds no contract. Run `oih source new {source}` first.")
     mappings = sql_files.mappings(source)
+    shared = sql_files.shared(source)
     folders = (paths.DATA_CONTRACTS / "0_raw" / source, paths.SQL / "2_clean" / source)
     found = [gap for folder in folders for path in sorted(folder.glob("*.*")) for gap in _marked(path)]
     found += _not_filled(source, mappings)
-    found += _not_read(raw, mappings)
-    found += [gap for mapping in mappings for gap in _not_built(mapping)]
+    found += _not_read(raw, [*mappings, *shared])
+    found += [gap for mapping in mappings for gap in _not_built(mapping, shared)]
     test = paths.ROOT / "tests" / "sources" / f"test_{source}.py"
     if not test.exists():
         found.append(Gap(paths.relative(test), "is not there. Draw the rows that were hard to decide."))
@@ -92,7 +93,7 @@ def _not_read(raw: list[contracts.Contract], mappings: list[sql_files.SqlFile]) 
             yield Gap(contract.table, f"columns that no mapping reads: {', '.join(unread)}.", is_open=False)
 
 
-def _not_built(mapping: sql_files.SqlFile) -> Iterator[Gap]:
+def _not_built(mapping: sql_files.SqlFile, shared: list[sql_files.SqlFile]) -> Iterator[Gap]:
     """A mapping that does not build on empty tables, or that leaves required columns out."""
     known = contracts.all_contracts()
     where = paths.relative(mapping.path)
@@ -106,13 +107,20 @@ def _not_built(mapping: sql_files.SqlFile) -> Iterator[Gap]:
         tempfile.TemporaryDirectory(prefix="oih-source-") as place,
         warehouse.opened(Path(place) / "check.duckdb") as connection,
     ):
-        for table in mapping.reads:
+        prepared = {sql.table: sql for sql in shared if sql.table in mapping.reads}
+        needed_tables = mapping.reads.union(*(sql.reads for sql in prepared.values())) - set(prepared)
+        for table in needed_tables:
             if table not in known:
                 yield Gap(where, f"reads {table}, which has no contract. Correct the name.")
                 return
             warehouse.create(connection, known[table])
         try:
+            for sql in prepared.values():
+                warehouse.build_untyped(connection, sql)
             built = connection.execute(f"describe {mapping.text}").fetchall()
+        except SqlFileError as error:
+            yield Gap(*str(error).split(": ", 1))
+            return
         except duckdb.Error as error:  # of the file's text alone: the tables are empty
             yield Gap(where, f"{str(error).splitlines()[0].rstrip('.')}. Mend the file.")
             return

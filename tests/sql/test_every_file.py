@@ -3,12 +3,13 @@
 import duckdb
 import pytest
 
-from pipelines import contracts, paths, sources, sql_files, tables
+from pipelines import contracts, paths, sources, sql_files, tables, warehouse
 from tests.conftest import PARAMETERS, draw, types_of
 
 CONTRACTS = contracts.all_contracts()
 SOURCES = sorted(folder.name for folder in (paths.SQL / "2_clean").iterdir() if folder.is_dir())
 MAPPINGS = [mapping for source in SOURCES for mapping in sql_files.mappings(source)]
+SHARED = {sql.table: sql for source in SOURCES for sql in sql_files.shared(source)}
 FILES = [*sql_files.tables(), *MAPPINGS, *sql_files.rules()]
 STEP = {path.name.split("_", 1)[1]: int(path.name[0]) for path in paths.DATA_CONTRACTS.glob("[0-9]_*")}
 
@@ -22,10 +23,18 @@ def sql(request):
     return request.param
 
 
+def draw_empty(connection: duckdb.DuckDBPyConnection, reads: set[str]) -> None:
+    """Create the tables a file reads; what mappings of a source share is built from its own."""
+    for table in reads - set(SHARED):
+        draw(connection, table)
+    for table in reads & set(SHARED):
+        draw_empty(connection, SHARED[table].reads)
+        warehouse.build_untyped(connection, SHARED[table])
+
+
 def test_a_file_selects_the_columns_its_contract_promises(sql):
     connection = duckdb.connect()
-    for table in sql.reads:
-        draw(connection, table)
+    draw_empty(connection, sql.reads)
     values = {name: PARAMETERS[name] for name in sql.parameters}
     connection.execute(f"create table built as {sql.text}", values)
     built = {name for name, *_ in connection.execute("describe built").fetchall()}
@@ -38,8 +47,8 @@ def test_a_file_selects_the_columns_its_contract_promises(sql):
 
 def test_a_file_builds_on_empty_tables_with_its_contracts_types(sql):
     connection = duckdb.connect()
-    for table in {*sql.reads, sql.table}:
-        draw(connection, table)
+    draw_empty(connection, sql.reads)
+    draw(connection, sql.table)
     values = {name: PARAMETERS[name] for name in sql.parameters}
     connection.execute(f"insert into {sql.table} by name\n{sql.text}", values)
 
@@ -56,7 +65,17 @@ def test_a_table_reads_only_from_its_own_or_an_earlier_step(sql):
 
 
 def test_every_table_read_has_a_contract(sql):
-    assert sql.reads <= set(CONTRACTS)
+    assert sql.reads <= {*CONTRACTS, *SHARED}
+
+
+@pytest.mark.parametrize("table", SHARED)
+def test_what_mappings_share_is_read_by_several_reads_delivered_tables_and_takes_no_clean_tables_name(table):
+    shared = SHARED[table]
+    assert sum(table in mapping.reads for mapping in MAPPINGS) > 1
+    assert {read.split("_")[0].split(".")[0] for read in shared.reads} <= {"raw", "reference"}
+    assert f"clean.{table.split('.')[1]}" not in CONTRACTS
+    assert shared.header["Scope"] == "patient"
+    assert not shared.parameters
 
 
 def test_every_parameter_is_a_setting(sql):
