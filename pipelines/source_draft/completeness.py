@@ -119,7 +119,8 @@ def _not_built(mapping: sql_files.SqlFile, shared: list[sql_files.SqlFile]) -> I
                 warehouse.build_untyped(connection, sql)
             built = connection.execute(f"describe {mapping.text}").fetchall()
         except SqlFileError as error:
-            yield Gap(*str(error).split(": ", 1))
+            place, what = str(error).split(": ", 1)
+            yield Gap(place, what)
             return
         except duckdb.Error as error:  # of the file's text alone: the tables are empty
             yield Gap(where, f"{str(error).splitlines()[0].rstrip('.')}. Mend the file.")
