@@ -39,6 +39,7 @@ record as (
     select
         prescription_id as record_id,
         record_kind,
+        care_setting,
         false as is_given,
         patient_index,
         source,
@@ -427,6 +428,7 @@ record_amount as (
     select
         record_id,
         record_kind,
+        care_setting,
         patient_index,
         source,
         drug_text,

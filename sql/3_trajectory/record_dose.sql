@@ -114,16 +114,34 @@ factored as (
             and item.dose_unit is not distinct from fitted.dose_unit
 ),
 
--- An order is no exposure where its source delivers what was given or dispensed. A source that
+-- What was ordered in hospital is given there, what was ordered outside is dispensed. A source that
 -- keeps all kinds of record in one table delivers those of which it has a row.
-exposure_feed as (
-    select source
+feed as (
+    select
+        source,
+        'inpatient' as care_setting
     from clean.source_coverage
     where table_name = 'administration' and is_delivered and row_count > 0
     union
-    select source
+    select
+        source,
+        'outpatient' as care_setting
     from trajectory.record_amount
     where record_kind = 'dispensing'
+),
+
+-- An order is no exposure where its source delivers what became of it. One of an unknown setting
+-- may be either, so that no dose counts twice.
+exposure_feed as (
+    select
+        source,
+        care_setting
+    from feed
+    union
+    select
+        source,
+        null as care_setting
+    from feed
 ),
 
 -- What the study leaves out says why and touches no day. What it does not count stays, with an
@@ -161,7 +179,10 @@ policed as (
                 then 'parenteral_not_counted'
         end as uncounted_reason
     from trajectory.record_amount as amount
-    left join exposure_feed on amount.source = exposure_feed.source
+    left join exposure_feed
+        on
+            amount.source = exposure_feed.source
+            and amount.care_setting is not distinct from exposure_feed.care_setting
     left join factored
         on
             amount.ingredient = factored.ingredient

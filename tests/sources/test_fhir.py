@@ -169,6 +169,58 @@ def test_an_order_has_the_dose_and_the_frequency_of_its_one_instruction(check_sq
     )
 
 
+def test_an_order_is_for_where_its_category_says_else_for_the_encounter_it_was_written_in(check_sql):
+    def kinds(*codes: str) -> str:
+        return json.dumps([{"coding": [{"code": code}]} for code in codes])
+
+    check_sql(
+        "clean_fhir.prescription",
+        given={
+            "raw_fhir.encounter": """
+                id   | class_code
+                -----+-----------
+                ward | IMP
+                home | HH
+                er   | EMER
+            """,
+            "raw_fhir.medication_request": f"""
+                id         | encounter      | medication_concept | category
+                -----------+----------------+--------------------+---------
+                inpatient  | Encounter/home | {OXYCODONE}        | {kinds("inpatient")}
+                outpatient | Encounter/ward | {OXYCODONE}        | {kinds("outpatient")}
+                community  |                | {OXYCODONE}        | {kinds("odd", "community")}
+                discharge  | Encounter/ward | {OXYCODONE}        | {kinds("discharge", "discharge")}
+                two        | Encounter/ward | {OXYCODONE}        | {kinds("inpatient", "discharge")}
+                odd        | Encounter/ward | {OXYCODONE}        | {kinds("odd")}
+                ward       | Encounter/ward | {OXYCODONE}        |
+                home       | Encounter/home | {OXYCODONE}        |
+                emergency  | Encounter/er   | {OXYCODONE}        |
+                elsewhere  | Encounter/none | {OXYCODONE}        |
+            """,
+            "raw_fhir.medication_dispense": f"""
+                id   | handed_over_at | medication_concept
+                -----+----------------+-------------------
+                ward | 2021-05-01     | {OXYCODONE}
+            """,
+        },
+        then="""
+            prescription_id                   | care_setting
+            ----------------------------------+-------------
+            fhir:MedicationRequest/inpatient  | inpatient
+            fhir:MedicationRequest/outpatient | outpatient
+            fhir:MedicationRequest/community  | outpatient
+            fhir:MedicationRequest/discharge  | outpatient
+            fhir:MedicationRequest/two        |
+            fhir:MedicationRequest/odd        | inpatient
+            fhir:MedicationRequest/ward       | inpatient
+            fhir:MedicationRequest/home       | outpatient
+            fhir:MedicationRequest/emergency  |
+            fhir:MedicationRequest/elsewhere  |
+            fhir:MedicationDispense/ward      |
+        """,
+    )
+
+
 def test_what_is_no_order_or_was_not_handed_over_is_excluded_with_the_reason(check_sql):
     check_sql(
         "clean_fhir.prescription",

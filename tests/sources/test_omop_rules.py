@@ -296,6 +296,48 @@ def test_an_order_ends_when_the_source_said_and_a_dispensing_and_an_impossible_e
     )
 
 
+def test_an_order_is_for_the_visit_in_which_it_was_recorded_and_a_dispensing_for_none(check_sql):
+    check_sql(
+        "clean_omop.prescription",
+        given={
+            "raw_omop.concept": CONCEPT,
+            "raw_omop.visit_occurrence": """
+                visit_occurrence_id | visit_concept_id
+                --------------------+-----------------
+                1                   | 9201
+                2                   | 9202
+                3                   | 9203
+                4                   | 262
+                5                   | 0
+            """,
+            "raw_omop.drug_exposure": """
+                drug_exposure_id | drug_concept_id | drug_type_concept_id | visit_occurrence_id
+                -----------------+-----------------+----------------------+--------------------
+                1                | 1               | 32838                | 1
+                2                | 1               | 32838                | 2
+                3                | 1               | 32838                | 3
+                4                | 1               | 32838                | 4
+                5                | 1               | 32838                | 5
+                6                | 1               | 32838                | 9
+                7                | 1               | 32838                |
+                8                | 1               | 32869                | 1
+            """,
+        },
+        then="""
+            prescription_id | record_kind | care_setting
+            ----------------+-------------+-------------
+            omop:1          | order       | inpatient
+            omop:2          | order       | outpatient
+            omop:3          | order       |
+            omop:4          | order       | inpatient
+            omop:5          | order       |
+            omop:6          | order       |
+            omop:7          | order       |
+            omop:8          | dispensing  |
+        """,
+    )
+
+
 def test_an_adjuvant_may_be_dispensed_ordered_or_given_and_is_no_opioid_product(check_sql):
     check_sql(
         "clean_omop.adjuvant",

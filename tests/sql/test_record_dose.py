@@ -576,6 +576,54 @@ def test_an_order_is_exposure_only_where_nothing_better_is_delivered_and_its_day
     )
 
 
+def test_an_order_of_the_hospital_gives_way_to_doses_given_and_one_outside_to_dispensings(check):
+    check(
+        prescription="""
+            prescription_id  | record_kind | care_setting | source | drug_text   | start_date | quantity | days_supply
+            -----------------+-------------+--------------+--------+-------------+------------+----------+------------
+            given_inpatient  | order       | inpatient    | given  | oxycodone 5 | 2024-01-01 | 60       | 30
+            given_outpatient | order       | outpatient   | given  | oxycodone 5 | 2024-01-01 | 60       | 30
+            given_unknown    | order       |              | given  | oxycodone 5 | 2024-01-01 | 60       | 30
+            sold_inpatient   | order       | inpatient    | sold   | oxycodone 5 | 2024-01-01 | 60       | 30
+            sold_outpatient  | order       | outpatient   | sold   | oxycodone 5 | 2024-01-01 | 60       | 30
+            sold_unknown     | order       |              | sold   | oxycodone 5 | 2024-01-01 | 60       | 30
+            sold             | dispensing  |              | sold   | oxycodone 5 | 2024-01-01 | 60       | 30
+            both_inpatient   | order       | inpatient    | both   | oxycodone 5 | 2024-01-01 | 60       | 30
+            both_outpatient  | order       | outpatient   | both   | oxycodone 5 | 2024-01-01 | 60       | 30
+            both_unknown     | order       |              | both   | oxycodone 5 | 2024-01-01 | 60       | 30
+            both             | dispensing  |              | both   | oxycodone 5 | 2024-01-01 | 60       | 30
+            none_inpatient   | order       | inpatient    | none   | oxycodone 5 | 2024-01-01 | 60       | 30
+            none_outpatient  | order       | outpatient   | none   | oxycodone 5 | 2024-01-01 | 60       | 30
+            none_unknown     | order       |              | none   | oxycodone 5 | 2024-01-01 | 60       | 30
+        """,
+        coverage="""
+            source | table_name     | is_delivered | row_count
+            -------+----------------+--------------+----------
+            given  | administration | true         | 1
+            both   | administration | true         | 1
+            sold   | administration | true         | 0
+        """,
+        then="""
+            record_id        | is_in_timeline | reason
+            -----------------+----------------+-------------------
+            given_inpatient  | false          | order_not_exposure
+            given_outpatient | true           |
+            given_unknown    | false          | order_not_exposure
+            sold_inpatient   | true           |
+            sold_outpatient  | false          | order_not_exposure
+            sold_unknown     | false          | order_not_exposure
+            sold             | true           |
+            both_inpatient   | false          | order_not_exposure
+            both_outpatient  | false          | order_not_exposure
+            both_unknown     | false          | order_not_exposure
+            both             | true           |
+            none_inpatient   | true           |
+            none_outpatient  | true           |
+            none_unknown     | true           |
+        """,
+    )
+
+
 # Orders: single dose x doses a day
 
 

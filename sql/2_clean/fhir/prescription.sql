@@ -6,7 +6,8 @@
 -- Scope:  patient
 -- Source: FHIR R4 (HL7 4.0.1), MedicationRequest, MedicationDispense, Medication, Timing; opioids
 --         in reference.opioid_name, states in reference.fhir_status, frequencies in
---         reference.dose_frequency
+--         reference.dose_frequency, settings in reference.fhir_order_category and
+--         reference.fhir_encounter_class
 -- Rows:   raw_fhir.medication_request, raw_fhir.medication_dispense
 with
 
@@ -16,7 +17,7 @@ delivered as (
         'medication_request' as source_table,
         'order' as record_kind,
         authored_at as delivered_at,
-        * exclude (resource_type, authored_at)
+        * exclude (resource_type, authored_at, category, encounter)
     from raw_fhir.medication_request
     union all by name
     select
@@ -165,11 +166,42 @@ dosed as (
         on lower(trim(part.timing_code)) = shorthand.frequency_text
 ),
 
+category as (
+    select
+        id,
+        unnest(json_extract_string(category, '$[*].coding[*].code')) as category_code
+    from raw_fhir.medication_request
+),
+
+-- What an order says of itself goes before the encounter in which it was written; two that differ
+-- tell nothing. In an emergency a drug may be given there, or be for home.
+order_setting as (
+    select
+        request.id,
+        'order' as record_kind,
+        case count(distinct said.care_setting)
+            when 1 then any_value(said.care_setting)
+            when 0
+                then
+                    any_value(class.setting) filter (class.setting in ('inpatient', 'outpatient'))
+        end as care_setting
+    from raw_fhir.medication_request as request
+    left join category on request.id = category.id
+    left join reference.fhir_order_category as said on category.category_code = said.category_code
+    left join raw_fhir.encounter as encounter
+        on regexp_extract(
+            request.encounter, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
+        ) = encounter.id
+    left join reference.fhir_encounter_class as class on encounter.class_code = class.class_code
+    group by request.id
+),
+
 -- An order is in force from the start of its timing, where that is told. A date without a day is
 -- none. A time keeps the clock it was delivered with.
 judged as (
     select
         dosed.*,
+        order_setting.care_setting,
         opioid.drug_text is not null as is_opioid,
         status.excluded_reason as status_reason,
         try_cast(coalesce(dosed.dose ->> 'value', dosed.dose_range ->> '/low/value') as double)
@@ -198,6 +230,8 @@ judged as (
                     )
         end as end_date
     from dosed
+    left join order_setting
+        on dosed.id = order_setting.id and dosed.record_kind = order_setting.record_kind
     left join opioid on dosed.drug_text = opioid.drug_text
     left join reference.fhir_status as status
         on dosed.resource_type = status.resource_type and dosed.status = status.status
@@ -220,6 +254,7 @@ unread as (
 prescription as (
     select
         record_kind,
+        care_setting,
         drug_text,
         ndc,
         route_text,

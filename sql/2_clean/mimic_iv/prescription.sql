@@ -73,6 +73,7 @@ judged as (
 prescription as (
     select
         'order' as record_kind,
+        'inpatient' as care_setting,
         route as route_text,
         starttime::date as start_date,
         dose_unit_rx as dose_unit,

@@ -5,7 +5,8 @@
 -- Units:  strength in strength_unit; quantity in units; days_supply in days
 -- Scope:  patient
 -- Source: OMOP CDM 5.4; opioids in reference.opioid_name, kinds of record in
---         reference.drug_record_kind, the longest supply in reference.supply_limit
+--         reference.drug_record_kind, the longest supply in reference.supply_limit, visits in
+--         reference.visit_setting
 -- Rows:   raw_omop.drug_exposure
 with
 
@@ -19,7 +20,9 @@ recorded as (
             drug.concept_name, source_drug.concept_name, exposure.drug_source_value
         )), '') as drug_text,
         nullif(trim(coalesce(route.concept_name, exposure.route_source_value)), '') as route_text,
-        case when source_drug.vocabulary_id = 'NDC' then source_drug.concept_code end as ndc
+        case when source_drug.vocabulary_id = 'NDC' then source_drug.concept_code end as ndc,
+        case when setting.setting in ('inpatient', 'outpatient') then setting.setting end
+            as visit_setting
     from raw_omop.drug_exposure as exposure
     left join raw_omop.concept as drug
         on exposure.drug_concept_id = drug.concept_id and drug.concept_id <> 0
@@ -29,6 +32,10 @@ recorded as (
         on exposure.route_concept_id = route.concept_id and route.concept_id <> 0
     left join reference.drug_record_kind as kind
         on exposure.drug_type_concept_id = kind.type_concept_id
+    left join raw_omop.visit_occurrence as visit
+        on exposure.visit_occurrence_id = visit.visit_occurrence_id
+    left join reference.visit_setting as setting
+        on setting.source = 'omop' and visit.visit_concept_id::varchar = setting.visit_code
 ),
 
 -- Each text is searched once, with everything that is no letter made a blank: a name must stand
@@ -115,7 +122,8 @@ supplied as (
     where supply_limit.limited = 'days_supply'
 ),
 
--- The end of an order is what the source said, never the one that the CDM demands and so infers.
+-- The end of an order is what the source said, never the one that the CDM demands and so infers. An
+-- order is for the visit in which it was recorded; that of an emergency may be for home.
 prescription as (
     select
         case supplied.kind when 'dispensing' then 'dispensing' else 'order' end as record_kind,
@@ -132,6 +140,7 @@ prescription as (
         supplied.source_row,
         'omop:' || supplied.drug_exposure_id as prescription_id,
         'omop:' || supplied.person_id as patient_id,
+        case when supplied.kind <> 'dispensing' then supplied.visit_setting end as care_setting,
         case
             when
                 supplied.kind = 'order'
