@@ -52,5 +52,7 @@ def _of_type(column: Column) -> SearchStrategy[Any]:
     if type_ == "TIMESTAMP":
         seconds = st.integers(0, int((LAST - FIRST).total_seconds()))
         return seconds.map(lambda second: datetime(FIRST.year, 1, 1) + timedelta(seconds=second))
+    if type_ == "JSON":
+        return st.sampled_from(["{}", "[]", '{"text": "x", "coding": [{"code": "1"}]}'])
     assert type_ == "VARCHAR", f"no rows for type {column.type}"
     return TEXT

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import checks, contracts, extracts, sources, warehouse
+from pipelines import checks, contracts, extracts, sources, sql_files, warehouse
 from pipelines.contracts import Contract
 from pipelines.extracts.delivered import delivered_as
 from tests.contract_rows import Row, rows
@@ -68,8 +68,11 @@ def test_rows_made_from_a_contract_pass_the_checks_that_it_implies(made):
 @given(data=st.data())
 def test_a_mapping_keeps_every_row_that_fits_the_contracts_it_reads(mapping, data):
     with duckdb.connect() as connection:
-        for table in sorted(mapping.reads):
+        shared = [sql for sql in sql_files.shared(mapping.path.parent.name) if sql.table in mapping.reads]
+        for table in sorted(mapping.reads.union(*(sql.reads for sql in shared)) - {sql.table for sql in shared}):
             warehouse.create(connection, ALL[table])
             if ALL[table].is_raw:
                 insert(connection, ALL[table], data.draw(rows(ALL[table], max_size=4)))
+        for sql in shared:
+            warehouse.build_untyped(connection, sql)
         sources.map_rows(connection, mapping, ALL[f"clean.{mapping.table.split('.')[1]}"])  # proves it

@@ -8,8 +8,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import contracts, extracts, products, sources, sql_files, warehouse
-from tests import omop_demo
+from pipelines import contracts, products, sql_files, warehouse
+from tests import omop_demo, source_extract
 from tests.omop_demo import EXTRACT
 
 pytestmark = omop_demo.needed
@@ -18,22 +18,9 @@ KNOWN = contracts.all_contracts()
 MAPPINGS = {sql.table.split(".")[1]: sql for sql in sql_files.mappings("omop")}
 
 
-def filled_from(folder):
-    """An extract loaded as its contracts say, mapped, and filled into the clean tables."""
-    connection = duckdb.connect()
-    for contract in contracts.raw_contracts("omop"):
-        extracts.load(connection, contract, "omop", folder)
-    for table in {table for sql in MAPPINGS.values() for table in sql.reads if table.startswith("reference.")}:
-        warehouse.build_reference(connection, KNOWN[table])
-    for name in ("patient", *(name for name in MAPPINGS if name != "patient")):
-        sources.map_rows(connection, MAPPINGS[name], KNOWN[f"clean.{name}"])
-        sources.fill(connection, KNOWN[f"clean.{name}"], ["omop"])
-    return connection
-
-
 @pytest.fixture(scope="module")
 def filled():
-    return filled_from(EXTRACT)
+    return source_extract.filled("omop", EXTRACT)
 
 
 @cache
@@ -195,7 +182,7 @@ def delivered_otherwise(request, tmp_path):
 
 
 def test_parquet_files_and_a_duckdb_database_give_the_same_clean_rows(filled, delivered_otherwise):
-    again = filled_from(delivered_otherwise)
+    again = source_extract.filled("omop", delivered_otherwise)
     for table in ("patient", "prescription", "adjuvant", "pain_score", "procedure"):
         key = KNOWN[f"clean.{table}"].key[0]
         query = f"select * exclude (source_file, source_row) from clean.{table} order by {key}"
