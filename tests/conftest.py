@@ -82,7 +82,7 @@ def select(
     drawn = dict(given)
     connection = duckdb.connect()
     for name in sorted({name for table in tables for name in sql_file(table).reads} - set(tables)):
-        if name.startswith("reference.") and name not in drawn:
+        if name.startswith("reference.") and name not in drawn and not CONTRACTS[name].built_by:
             warehouse.build_reference(connection, CONTRACTS[name])
         else:
             draw(connection, name, drawn.pop(name, ""))
