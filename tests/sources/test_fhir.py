@@ -475,6 +475,47 @@ def test_a_score_may_be_a_part_of_an_observation(check_sql):
     )
 
 
+def test_of_several_scores_in_an_observation_one_counts_and_the_others_are_counted(check_sql):
+    def part(code: str, value: float | None) -> dict:
+        told = {"dataAbsentReason": {"text": "refused"}} if value is None else {"valueQuantity": {"value": value}}
+        return {"code": {"coding": [{"system": "http://loinc.org", "code": code}]}, **told}
+
+    now, average, enjoyment, discouraged = "72514-3", "75893-8", "91145-3", "56840-2"
+    vitals = concept(system="http://loinc.org", code="85353-1")
+    two_codes = json.dumps({"coding": [{"system": "http://loinc.org", "code": code} for code in (discouraged, now)]})
+    rows = [
+        ("one", vitals, [part(now, 6)], ""),
+        ("twice_coded", two_codes, [], "3"),
+        ("peg", vitals, [part(enjoyment, 5), part(average, 4)], ""),
+        ("now_later", vitals, [part(average, 4), part(now, 6)], ""),
+        ("own", PAIN, [part(now, 6), part(average, 4)], "3"),
+        ("own_empty", PAIN, [part(average, 4), part(now, 6)], ""),
+        ("refused", vitals, [part(now, None), part(average, 4)], ""),
+        ("all_refused", vitals, [part(average, None), part(now, None)], ""),
+        ("weight", vitals, [part("29463-7", 70)], ""),
+    ]
+    drawn = "\n".join(
+        f"{name} | 2021-05-01 | {value} | {code} | {json.dumps(parts)}" for name, code, parts, value in rows
+    )
+    check_sql(
+        "clean_fhir.pain_score",
+        given={"raw_fhir.observation": f"id | effective_at | value_number | code | component\n-\n{drawn}"},
+        then="""
+            pain_score_id    | instrument     | recall  | score | score_text | other_score_count | excluded_reason
+            -----------------+----------------+---------+-------+------------+-------------------+----------------
+            fhir:one         | NRS            | now     | 6     |            | 0                 |
+            fhir:twice_coded | NRS            | now     | 3     |            | 0                 |
+            fhir:peg         | PEG_PAIN       | average | 4     |            | 1                 |
+            fhir:now_later   | NRS            | now     | 6     |            | 1                 |
+            fhir:own         | NRS            | now     | 3     |            | 2                 |
+            fhir:own_empty   | NRS            | now     | 6     |            | 1                 |
+            fhir:refused     | PEG_PAIN       | average | 4     |            | 0                 |
+            fhir:all_refused | NRS            | now     |       | refused    | 0                 |
+            fhir:weight      |                |         |       |            |                   | not_a_pain_score
+        """,
+    )
+
+
 # Diagnoses, procedures, people
 
 
