@@ -78,6 +78,35 @@ def load(path: Path) -> pl.DataFrame:
     return table
 
 
+def spelled(table: pl.DataFrame) -> pl.DataFrame:
+    """A table of codes in every spelling that a delivered code may have.
+
+    Args:
+        table: Columns ndc11 and drug_text, one row per code, as ``load`` gives it.
+
+    Returns:
+        One row per spelling, sorted by it: ndc, ndc11, drug_text. Reading an ndc gives its ndc11.
+    """
+    code = pl.col("ndc11")
+    labeler, product, package = code.str.slice(0, 5), code.str.slice(5, 4), code.str.slice(9, 2)
+    number = code.str.strip_chars_start("0")
+
+    def short(part: pl.Expr) -> pl.Expr:
+        return pl.when(part.str.starts_with("0")).then(part.str.slice(1))
+
+    spellings = [
+        code,
+        pl.concat_str(labeler, product, package, separator="-"),
+        pl.concat_str(short(labeler), product, package, separator="-"),
+        pl.concat_str(labeler, short(product), package, separator="-"),
+        pl.concat_str(labeler, product, short(package), separator="-"),
+        pl.when(number.str.len_chars() != 10).then(number),
+        number + ".0",
+    ]
+    spelled = table.select(pl.concat_list(spellings).alias("ndc"), "ndc11", "drug_text").explode("ndc")
+    return spelled.drop_nulls("ndc").unique().sort("ndc")
+
+
 def _as_text(ndc: pl.DataFrame) -> pl.Expr:
     """Codes as text; whole numbers get their leading zeros back."""
     code = pl.col("ndc")

@@ -8,7 +8,9 @@ clean contract, or whose patient is unknown, goes to ``clean.quarantine``.
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines import contracts, paths, sql_files
+import polars as pl
+
+from pipelines import contracts, ndc, paths, sql_files
 from pipelines.contracts import Column, Contract
 from pipelines.errors import LedgerError, SqlFileError
 from pipelines.sql_files import SqlFile
@@ -27,6 +29,13 @@ MAPPING_COLUMNS = {
 FILLED_COLUMNS = ("source", "patient_index")
 
 WHOLE_NUMBERS = ("INTEGER", "BIGINT")
+
+
+def build_ndc_text(connection: Connection, study: Study) -> pl.DataFrame:
+    """The study's own table of drug codes, for mappings of drugs without words; grain: one row per spelling."""
+    if study.ndc_table is None:
+        return pl.DataFrame(schema={"ndc": pl.String, "ndc11": pl.String, "drug_text": pl.String})
+    return ndc.spelled(ndc.load(study.ndc_table))
 
 
 def map_rows(connection: Connection, mapping: SqlFile, contract: Contract) -> int:

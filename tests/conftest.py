@@ -90,7 +90,7 @@ def select(
     connection = duckdb.connect()
     shared = sorted({name for table in tables for name in sql_file(table).reads if is_shared(name)})
     for name in sorted({name for table in (*tables, *shared) for name in sql_file(table).reads} - {*tables, *shared}):
-        if name.startswith("reference.") and name not in drawn:
+        if name.startswith("reference.") and name not in drawn and not CONTRACTS[name].built_by:
             warehouse.build_reference(connection, CONTRACTS[name])
         else:
             draw(connection, name, drawn.pop(name, ""))

@@ -91,17 +91,30 @@ def test_no_codes_are_no_rows(codes):
 PARTS = st.tuples(st.integers(1, 99_999), st.integers(0, 9_999), st.integers(0, 99))
 
 
-@given(PARTS)
-def test_every_spelling_of_a_code_is_the_same_code(parts):
-    labeler, product, package = parts
+def spellings_of(labeler: int, product: int, package: int) -> set[str]:
     ndc11 = f"{labeler:05d}{product:04d}{package:02d}"
     spellings = {ndc11, f"{labeler:05d}-{product:04d}-{package:02d}"}
     spellings |= {f"{labeler:04d}-{product:04d}-{package:02d}"} if labeler < 10_000 else set()
     spellings |= {f"{labeler:05d}-{product:03d}-{package:02d}"} if product < 1_000 else set()
     spellings |= {f"{labeler:05d}-{product:04d}-{package}"} if package < 10 else set()
-    spellings |= {ndc11.lstrip("0")} if len(ndc11.lstrip("0")) != 10 else set()
-    assert {told for told, _ in read(*spellings)} == {ndc11}
+    return spellings | ({ndc11.lstrip("0")} if len(ndc11.lstrip("0")) != 10 else set())
+
+
+@given(PARTS)
+def test_every_spelling_of_a_code_is_the_same_code(parts):
+    labeler, product, package = parts
+    ndc11 = f"{labeler:05d}{product:04d}{package:02d}"
+    assert {told for told, _ in read(*spellings_of(*parts))} == {ndc11}
     assert read(int(ndc11)) == [(ndc11, None)]
+
+
+@given(PARTS)
+def test_a_table_of_codes_is_given_in_every_spelling_once(parts):
+    labeler, product, package = parts
+    ndc11 = f"{labeler:05d}{product:04d}{package:02d}"
+    spelled = ndc.spelled(pl.DataFrame({"ndc11": [ndc11], "drug_text": ["a text"]}))
+    assert spelled.rows() == [(code, ndc11, "a text") for code in sorted(spellings_of(*parts) | {f"{int(ndc11)}.0"})]
+    assert {told for told, _ in read(*spelled["ndc"])} == {ndc11}
 
 
 @given(st.one_of(st.text(alphabet="0123456789-. ", max_size=14), st.text(max_size=20)))

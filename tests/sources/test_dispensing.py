@@ -66,6 +66,53 @@ def test_a_code_stands_for_a_drug_without_a_text_and_what_has_neither_is_exclude
     )
 
 
+def test_a_drug_without_a_text_is_what_the_table_of_codes_says(check_sql):
+    given = {
+        "reference.ndc_text": """
+            ndc           | drug_text
+            --------------+------------------------
+            00406-0512-01 | MORPHINE 30 MG TAB
+            00002-0351-02 | LISINOPRIL 10 MG TABLET
+            00093-1234-01 | GABAPENTIN 300 MG CAP
+        """,
+        "raw_dispensing.dispensing": """
+            patient_id | fill_date  | drug_text             | ndc           | source_file | source_row
+            -----------+------------+-----------------------+---------------+-------------+-----------
+            P1         | 2021-05-01 |                       | 00406-0512-01 | d.csv       | 1
+            P1         | 2021-05-02 |                       | 00002-0351-02 | d.csv       | 2
+            P1         | 2021-05-03 |                       | 00093-1234-01 | d.csv       | 3
+            P1         | 2021-05-04 |                       | 99999-9999-99 | d.csv       | 4
+            P1         | 2021-05-05 | OXYCODONE 5 MG TABLET | 00002-0351-02 | d.csv       | 5
+        """,
+    }
+    check_sql(
+        "clean_dispensing.prescription",
+        given=given,
+        then="""
+            drug_text               | ndc           | excluded_reason
+            ------------------------+---------------+----------------
+            MORPHINE 30 MG TAB      | 00406-0512-01 |
+            LISINOPRIL 10 MG TABLET | 00002-0351-02 | not_an_opioid
+            GABAPENTIN 300 MG CAP   | 00093-1234-01 | not_an_opioid
+            99999-9999-99           | 99999-9999-99 |
+            OXYCODONE 5 MG TABLET   | 00002-0351-02 |
+        """,
+    )
+    check_sql(
+        "clean_dispensing.adjuvant",
+        given=given,
+        then="""
+            drug_text               | excluded_reason
+            ------------------------+----------------
+            MORPHINE 30 MG TAB      | opioid_product
+            LISINOPRIL 10 MG TABLET | not_an_adjuvant
+            GABAPENTIN 300 MG CAP   |
+                                    | drug_not_named
+            OXYCODONE 5 MG TABLET   | opioid_product
+        """,
+    )
+
+
 @pytest.mark.parametrize("species", ["02", "Veterinary", " animal"])
 def test_what_is_for_an_animal_is_excluded(check, species):
     check(
@@ -286,7 +333,10 @@ def deliver(folder, **files: str) -> duckdb.DuckDBPyConnection:
     for contract in contracts.raw_contracts("dispensing"):
         extracts.load(connection, contract, "dispensing", folder)
     for table in {table for sql in MAPPINGS.values() for table in sql.reads if table.startswith("reference.")}:
-        warehouse.build_reference(connection, known[table])
+        if known[table].built_by:
+            warehouse.create(connection, known[table])
+        else:
+            warehouse.build_reference(connection, known[table])
     for name in ("patient", *(name for name in MAPPINGS if name != "patient")):
         sources.map_rows(connection, MAPPINGS[name], known[f"clean.{name}"])
         sources.fill(connection, known[f"clean.{name}"], ["dispensing"])

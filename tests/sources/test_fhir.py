@@ -66,6 +66,46 @@ def test_a_drug_is_named_in_the_resource_within_it_or_beside_it_and_by_the_words
     )
 
 
+@pytest.mark.parametrize("table", ["medication_dispense", "medication_administration"])
+def test_a_drug_without_words_is_what_the_table_of_codes_says_and_else_not_named(check_sql, table):
+    def coded(code: str) -> str:
+        return concept(system="http://hl7.org/fhir/sid/ndc", code=code)
+
+    day, mapping = {
+        "medication_dispense": ("handed_over_at", "prescription"),
+        "medication_administration": ("effective_at", "administration"),
+    }[table]
+    check_sql(
+        f"clean_fhir.{mapping}",
+        given={
+            "reference.ndc_text": """
+                ndc           | drug_text
+                --------------+------------------------
+                00406-0512-01 | MORPHINE 30 MG TAB
+                00002-0351-02 | LISINOPRIL 10 MG TABLET
+            """,
+            f"raw_fhir.{table}": f"""
+                id | {day}      | medication_concept
+                ---+------------+-------------------
+                1  | 2021-05-01 | {coded("00406-0512-01")}
+                2  | 2021-05-02 | {coded(" 00002-0351-02 ")}
+                3  | 2021-05-03 | {coded("00093-1234-01")}
+                4  | 2021-05-04 | {concept("oxycodone 5 MG Oral Tablet", code="00406-0512-01")}
+                5  | 2021-05-05 | {concept(code="00406-0512-01")}
+            """,
+        },
+        then="""
+            drug_text                  | excluded_reason
+            ---------------------------+----------------
+            MORPHINE 30 MG TAB         |
+            LISINOPRIL 10 MG TABLET    | not_an_opioid
+                                       | drug_not_named
+            oxycodone 5 MG Oral Tablet |
+                                       | drug_not_named
+        """,
+    )
+
+
 @pytest.mark.parametrize(
     ("reference", "patient"),
     [
@@ -435,6 +475,47 @@ def test_a_score_may_be_a_part_of_an_observation(check_sql):
     )
 
 
+def test_of_several_scores_in_an_observation_one_counts_and_the_others_are_counted(check_sql):
+    def part(code: str, value: float | None) -> dict:
+        told = {"dataAbsentReason": {"text": "refused"}} if value is None else {"valueQuantity": {"value": value}}
+        return {"code": {"coding": [{"system": "http://loinc.org", "code": code}]}, **told}
+
+    now, average, enjoyment, discouraged = "72514-3", "75893-8", "91145-3", "56840-2"
+    vitals = concept(system="http://loinc.org", code="85353-1")
+    two_codes = json.dumps({"coding": [{"system": "http://loinc.org", "code": code} for code in (discouraged, now)]})
+    rows = [
+        ("one", vitals, [part(now, 6)], ""),
+        ("twice_coded", two_codes, [], "3"),
+        ("peg", vitals, [part(enjoyment, 5), part(average, 4)], ""),
+        ("now_later", vitals, [part(average, 4), part(now, 6)], ""),
+        ("own", PAIN, [part(now, 6), part(average, 4)], "3"),
+        ("own_empty", PAIN, [part(average, 4), part(now, 6)], ""),
+        ("refused", vitals, [part(now, None), part(average, 4)], ""),
+        ("all_refused", vitals, [part(average, None), part(now, None)], ""),
+        ("weight", vitals, [part("29463-7", 70)], ""),
+    ]
+    drawn = "\n".join(
+        f"{name} | 2021-05-01 | {value} | {code} | {json.dumps(parts)}" for name, code, parts, value in rows
+    )
+    check_sql(
+        "clean_fhir.pain_score",
+        given={"raw_fhir.observation": f"id | effective_at | value_number | code | component\n-\n{drawn}"},
+        then="""
+            pain_score_id    | instrument     | recall  | score | score_text | other_score_count | excluded_reason
+            -----------------+----------------+---------+-------+------------+-------------------+----------------
+            fhir:one         | NRS            | now     | 6     |            | 0                 |
+            fhir:twice_coded | NRS            | now     | 3     |            | 0                 |
+            fhir:peg         | PEG_PAIN       | average | 4     |            | 1                 |
+            fhir:now_later   | NRS            | now     | 6     |            | 1                 |
+            fhir:own         | NRS            | now     | 3     |            | 2                 |
+            fhir:own_empty   | NRS            | now     | 6     |            | 1                 |
+            fhir:refused     | PEG_PAIN       | average | 4     |            | 0                 |
+            fhir:all_refused | NRS            | now     |       | refused    | 0                 |
+            fhir:weight      |                |         |       |            |                   | not_a_pain_score
+        """,
+    )
+
+
 # Diagnoses, procedures, people
 
 
@@ -612,7 +693,10 @@ def filled(tmp_path_factory) -> duckdb.DuckDBPyConnection:
     for contract in contracts.raw_contracts("fhir"):
         extracts.load(connection, contract, "fhir", folder)
     for table in {table for sql in MAPPINGS.values() for table in sql.reads if table.startswith("reference.")}:
-        warehouse.build_reference(connection, known[table])
+        if known[table].built_by:
+            warehouse.create(connection, known[table])
+        else:
+            warehouse.build_reference(connection, known[table])
     for name in ("patient", *(name for name in MAPPINGS if name != "patient")):
         sources.map_rows(connection, MAPPINGS[name], known[f"clean.{name}"])
         sources.fill(connection, known[f"clean.{name}"], ["fhir"])

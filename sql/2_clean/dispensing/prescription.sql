@@ -11,11 +11,12 @@
 with
 
 -- What a transmission is: codes by reference rows, a negative quantity reverses whatever it says.
--- A code stands for the drug where there is no text. Rows are told in the order of delivery.
+-- Where there is no text the study's own table of codes says what the drug is. Rows are told in the
+-- order of delivery.
 transmission as (
     select
-        fill.*,
-        coalesce(fill.drug_text, fill.ndc) as drug,
+        fill.* exclude (drug_text),
+        coalesce(fill.drug_text, known.drug_text) as drug_text,
         coalesce(fill.ndc, lower(trim(fill.drug_text))) as drug_key,
         coalesce(species.meaning = 'animal', false) as is_animal,
         coalesce(status.meaning = 'reversal', false) or coalesce(fill.quantity < 0, false)
@@ -23,6 +24,8 @@ transmission as (
         coalesce(status.meaning = 'revision', false) as is_revision,
         fill.record_status is not null and status.meaning is null as is_status_unknown
     from raw_dispensing.dispensing as fill
+    left join reference.ndc_text as known
+        on fill.drug_text is null and trim(fill.ndc) = known.ndc
     left join reference.dispensing_code as species
         on species.column_name = 'species' and lower(trim(fill.species)) = species.code
     left join reference.dispensing_code as status
@@ -80,7 +83,7 @@ drug_words as (
     select
         drug_text,
         ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from (select distinct drug_text from raw_dispensing.dispensing) as distinct_text
+    from (select distinct drug_text from transmission) as distinct_text
 ),
 
 opioid as (
@@ -90,11 +93,11 @@ opioid as (
         on contains(drug_words.words, ' ' || opioid_name.word || ' ')
 ),
 
--- Of a code without a text the study's own table of codes says later what it is.
+-- A code that stands in no table stands for the drug: nobody knows that it is no opioid.
 prescription as (
     select
         'dispensing' as record_kind,
-        sequence.drug as drug_text,
+        coalesce(sequence.drug_text, sequence.ndc) as drug_text,
         sequence.ndc,
         sequence.strength,
         sequence.strength_unit,
@@ -109,7 +112,7 @@ prescription as (
         'dispensing:' || sequence.source_file || ':' || sequence.source_row as prescription_id,
         'dispensing:' || sequence.patient_id as patient_id,
         case
-            when sequence.drug is null then 'drug_not_named'
+            when coalesce(sequence.drug_text, sequence.ndc) is null then 'drug_not_named'
             when opioid.drug_text is null and sequence.drug_text is not null then 'not_an_opioid'
             when sequence.is_animal then 'veterinary_fill'
             when sequence.is_status_unknown then 'record_status_not_known'

@@ -58,22 +58,26 @@ candidate as (
                 list_transform(drug['coding'], lambda coding: coding['display'])
             ),
             lambda name: trim(name) <> ''
-        ) as names
-    from referred
-),
-
-named as (
-    select
-        * exclude (drug, names),
-        trim(
-            coalesce(
-                list_filter(names, lambda name: regexp_matches(name, '[0-9]'))[1], names[1]
-            )
-        ) as drug_text,
+        ) as names,
         list_filter(
             drug['coding'], lambda coding: coding['system'] = 'http://hl7.org/fhir/sid/ndc'
         )[1]['code'] as ndc
+    from referred
+),
+
+-- A drug without words is what the study's own table of codes says that it is.
+named as (
+    select
+        candidate.* exclude (drug, names),
+        trim(
+            coalesce(
+                list_filter(candidate.names, lambda name: regexp_matches(name, '[0-9]'))[1],
+                candidate.names[1],
+                known.drug_text
+            )
+        ) as drug_text
     from candidate
+    left join reference.ndc_text as known on trim(candidate.ndc) = known.ndc
 ),
 
 -- Each text is searched once, with everything that is no letter made a blank: a name must stand

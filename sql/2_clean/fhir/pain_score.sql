@@ -5,7 +5,8 @@
 -- Units:  score on the range of its instrument
 -- Scope:  patient
 -- Source: FHIR R4 (HL7 4.0.1), Observation; LOINC codes of pain scores in reference.pain_item,
---         settings in reference.fhir_encounter_class, states in reference.fhir_status
+--         scales in reference.pain_scale, settings in reference.fhir_encounter_class, states in
+--         reference.fhir_status
 -- Rows:   raw_fhir.observation
 with
 
@@ -62,30 +63,32 @@ coding as (
     from measured
 ),
 
--- One score stands for the resource: its own before one it is made of, pain now before another
--- recall. Scores of other recalls are delivered as resources of their own, too.
+-- Of two codes for one question the one that asks about now tells more.
 item as (
     select
         coding.id,
         coding.place,
         known.instrument,
-        known.recall
+        known.recall,
+        scale.nrs_use = 'never' as is_never_used
     from coding
     inner join reference.pain_item as known
         on
             known.source in ('loinc', 'fhir')
             and coding.coding.system in ('http://loinc.org', 'urn:oid:2.16.840.1.113883.6.1')
             and coding.coding.code = known.item_code
+    left join reference.pain_scale as scale on known.instrument = scale.instrument
     qualify row_number() over (
-        partition by coding.id
-        order by coding.place > 0, known.recall <> 'now', coding.place, known.item_code
+        partition by coding.id, coding.place
+        order by known.recall <> 'now', known.item_code
     ) = 1
 ),
 
--- A number that is only a bound (">7") is text, and so is why there is none.
-scored as (
+-- A number that is only a bound (">7") is text.
+answered as (
     select
         item.*,
+        measured.absent_reason,
         case
             when measured.value_comparator is null
                 then coalesce(measured.value_number, measured.value_integer)
@@ -95,12 +98,34 @@ scored as (
             json_extract_string(measured.value_concept, '$.text'),
             json_extract_string(measured.value_concept, '$.coding[0].display'),
             json_extract_string(measured.value_concept, '$.coding[0].code'),
-            measured.value_comparator || measured.value_number,
-            json_extract_string(measured.absent_reason, '$.coding[0].code'),
-            json_extract_string(measured.absent_reason, '$.text')
-        ) as score_text
+            measured.value_comparator || measured.value_number
+        ) as answer_text,
+        score is not null or answer_text is not null as is_answered
     from item
     inner join measured on item.id = measured.id and item.place = measured.place
+),
+
+-- One score stands for the resource: one with an answer before one without, its own before one it
+-- is made of, one that may stand beside the NRS, pain now before another recall, else the first.
+-- The others are only counted. Why there is no answer is text.
+scored as (
+    select
+        id,
+        instrument,
+        recall,
+        score,
+        coalesce(
+            answer_text,
+            json_extract_string(absent_reason, '$.coding[0].code'),
+            json_extract_string(absent_reason, '$.text')
+        ) as score_text,
+        count(*) filter (is_answered) over (partition by id) - is_answered::integer
+            as other_score_count
+    from answered
+    qualify row_number() over (
+        partition by id
+        order by not is_answered, place > 0, is_never_used, recall <> 'now', place
+    ) = 1
 ),
 
 -- A time keeps the clock it was delivered with: what is 23:30-05:00 was said that evening, not the
@@ -112,6 +137,7 @@ read as (
         scored.recall,
         scored.score,
         scored.score_text,
+        scored.other_score_count,
         status.excluded_reason as status_reason,
         class.setting,
         try_cast(
@@ -141,6 +167,7 @@ pain_score as (
         recall,
         score,
         score_text,
+        other_score_count,
         'observation' as source_table,
         source_file,
         source_row,
