@@ -4,130 +4,38 @@
 -- Key:    prescription_id
 -- Units:  strength in strength_unit; quantity in quantity_unit; days_supply in days
 -- Scope:  patient
--- Source: docs/dispensing_layout.md; ASAP Standard for Prescription Monitoring Programs 4.2 by
---         reference.dispensing_code; voids after the Minnesota PMP (mn.gov/boards/pharmacy-pmp);
---         opioids in reference.opioid_name
+-- Source: docs/dispensing_layout.md; units by reference.dispensing_code
 -- Rows:   raw_dispensing.dispensing
 with
-
--- What a transmission is: codes by reference rows, a negative quantity reverses whatever it says.
--- Where there is no text the study's own table of codes says what the drug is. Rows are told in the
--- order of delivery.
-transmission as (
-    select
-        fill.* exclude (drug_text),
-        coalesce(fill.drug_text, known.drug_text) as drug_text,
-        coalesce(fill.ndc, lower(trim(fill.drug_text))) as drug_key,
-        coalesce(species.meaning = 'animal', false) as is_animal,
-        coalesce(status.meaning = 'reversal', false) or coalesce(fill.quantity < 0, false)
-            as is_reversal,
-        coalesce(status.meaning = 'revision', false) as is_revision,
-        fill.record_status is not null and status.meaning is null as is_status_unknown
-    from raw_dispensing.dispensing as fill
-    left join reference.ndc_text as known
-        on fill.drug_text is null and trim(fill.ndc) = known.ndc
-    left join reference.dispensing_code as species
-        on species.column_name = 'species' and lower(trim(fill.species)) = species.code
-    left join reference.dispensing_code as status
-        on
-            status.column_name = 'record_status'
-            and lower(trim(fill.record_status)) = status.code
-),
-
--- A revision takes the place of what was transmitted before it of the same fill. Only the number
--- of the prescription tells which that is.
-revised as (
-    select
-        *,
-        not is_reversal
-        and prescription_number is not null
-        and coalesce(
-            bool_or(is_revision and not is_reversal) over (
-                partition by
-                    patient_id, pharmacy_id, prescription_number, refill_number, partial_fill,
-                    fill_date
-                order by source_file, source_row
-                rows between 1 following and unbounded following
-            ),
-            false
-        ) as is_revised
-    from transmission
-),
-
--- One fill as it comes again and again: sent twice, taken back, sent anew. A void repeats the
--- number of the prescription, the refill, the day and the quantity of what it takes back.
-sequence as (
-    select
-        *,
-        coalesce(
-            lag(is_reversal) over same_fill = false
-            and lag(days_supply) over same_fill is not distinct from days_supply,
-            false
-        ) as follows_its_copy,
-        coalesce(bool_or(is_reversal) over (
-            same_fill rows between 1 following and unbounded following
-        ), false) as is_reversed,
-        coalesce(lag(is_reversal) over same_fill, true) as has_nothing_to_reverse
-    from revised
-    window same_fill as (
-        partition by
-            is_revised, is_animal, patient_id, drug_key, fill_date, abs(quantity), pharmacy_id,
-            prescription_number, refill_number, partial_fill
-        order by source_file, source_row
-    )
-),
-
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words.
-drug_words as (
-    select
-        drug_text,
-        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from (select distinct drug_text from transmission) as distinct_text
-),
-
-opioid as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
 
 -- A code that stands in no table stands for the drug: nobody knows that it is no opioid.
 prescription as (
     select
         'dispensing' as record_kind,
-        coalesce(sequence.drug_text, sequence.ndc) as drug_text,
-        sequence.ndc,
-        sequence.strength,
-        sequence.strength_unit,
-        sequence.route as route_text,
-        sequence.fill_date as start_date,
-        sequence.quantity,
-        sequence.days_supply,
+        coalesce(fill.drug_text, fill.ndc) as drug_text,
+        fill.ndc,
+        fill.strength,
+        fill.strength_unit,
+        fill.route as route_text,
+        fill.fill_date as start_date,
+        fill.quantity,
+        fill.days_supply,
         'dispensing' as source_table,
-        sequence.source_file,
-        sequence.source_row,
-        coalesce(unit.meaning, sequence.quantity_unit) as quantity_unit,
-        'dispensing:' || sequence.source_file || ':' || sequence.source_row as prescription_id,
-        'dispensing:' || sequence.patient_id as patient_id,
+        fill.source_file,
+        fill.source_row,
+        coalesce(unit.meaning, fill.quantity_unit) as quantity_unit,
+        'dispensing:' || fill.source_file || ':' || fill.source_row as prescription_id,
+        'dispensing:' || fill.patient_id as patient_id,
         case
-            when coalesce(sequence.drug_text, sequence.ndc) is null then 'drug_not_named'
-            when opioid.drug_text is null and sequence.drug_text is not null then 'not_an_opioid'
-            when sequence.is_animal then 'veterinary_fill'
-            when sequence.is_status_unknown then 'record_status_not_known'
-            when sequence.is_reversal and sequence.has_nothing_to_reverse then 'reversal_of_no_fill'
-            when sequence.is_reversal then 'reversal'
-            when sequence.is_revised then 'revised_later'
-            when sequence.follows_its_copy then 'duplicate_transmission'
-            when sequence.is_reversed then 'reversed_later'
+            when coalesce(fill.drug_text, fill.ndc) is null then 'drug_not_named'
+            when not fill.is_opioid and fill.drug_text is not null then 'not_an_opioid'
+            else fill.no_fill_reason
         end as excluded_reason
-    from sequence
-    left join opioid on sequence.drug_text = opioid.drug_text
+    from clean_dispensing.fill as fill
     left join reference.dispensing_code as unit
         on
             unit.column_name = 'quantity_unit'
-            and lower(trim(sequence.quantity_unit)) = unit.code
+            and lower(trim(fill.quantity_unit)) = unit.code
 )
 
 from prescription

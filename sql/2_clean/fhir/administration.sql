@@ -9,116 +9,25 @@
 -- Rows:   raw_fhir.medication_administration
 with
 
-delivered as (
-    from raw_fhir.medication_administration
-),
-
--- A drug is named in the resource itself, in one within it, or in one delivered beside it.
-referred as (
-    select
-        delivered.*,
-        json_transform(
-            coalesce(
-                delivered.medication_concept,
-                list_filter(
-                    json_transform(delivered.contained, '[{"id": "VARCHAR", "code": "JSON"}]'),
-                    lambda part: '#' || part['id'] = delivered.medication_reference
-                )[1]['code'],
-                medication.code
-            ),
-            '{
-                "text": "VARCHAR",
-                "coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}]
-            }'
-        ) as drug
-    from delivered
-    left join raw_fhir.medication as medication
-        on regexp_extract(
-            delivered.medication_reference,
-            '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) = medication.id
-),
-
--- RxNorm's own words before the hospital's; but of all, those with a number in them, since only
--- they can tell a strength.
-candidate as (
-    select
-        *,
-        list_filter(
-            list_concat(
-                list_transform(
-                    list_filter(
-                        drug['coding'],
-                        lambda coding: coding['system']
-                        = 'http://www.nlm.nih.gov/research/umls/rxnorm'
-                    ),
-                    lambda coding: coding['display']
-                ),
-                [drug['text']],
-                list_transform(drug['coding'], lambda coding: coding['display'])
-            ),
-            lambda name: trim(name) <> ''
-        ) as names,
-        list_filter(
-            drug['coding'], lambda coding: coding['system'] = 'http://hl7.org/fhir/sid/ndc'
-        )[1]['code'] as ndc
-    from referred
-),
-
--- A drug without words is what the study's own table of codes says that it is.
-named as (
-    select
-        candidate.* exclude (drug, names),
-        trim(
-            coalesce(
-                list_filter(candidate.names, lambda name: regexp_matches(name, '[0-9]'))[1],
-                candidate.names[1],
-                known.drug_text
-            )
-        ) as drug_text
-    from candidate
-    left join reference.ndc_text as known on trim(candidate.ndc) = known.ndc
-),
-
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words.
-drug_words as (
-    select distinct
-        drug_text,
-        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from named
-),
-
-opioid as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
 -- A time keeps the clock it was delivered with; a date alone is its midnight, a date without a day
 -- is none.
 judged as (
     select
-        named.* exclude (started_at, ended_at),
-        opioid.drug_text is not null as is_opioid,
-        status.excluded_reason as status_reason,
+        * exclude (started_at, ended_at),
         try_cast(
             regexp_extract(
-                coalesce(named.effective_at, named.started_at),
+                coalesce(effective_at, started_at),
                 '^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?'
             ) as timestamp
         ) as started_at,
         try_cast(
             regexp_extract(
-                named.ended_at, '^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?'
+                ended_at, '^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?'
             ) as timestamp
         ) as ended_at,
-        coalesce(named.dose_unit, named.dose_code) as amount_unit
-    from named
-    left join opioid on named.drug_text = opioid.drug_text
-    left join reference.fhir_status as status
-        on status.resource_type = 'MedicationAdministration' and named.status = status.status
+        coalesce(dose_unit, dose_code) as amount_unit
+    from clean_fhir.drug
+    where record_kind = 'administration'
 ),
 
 -- Of what was stopped or still runs nobody knows how much was given; nor of an infusion by its
@@ -148,14 +57,12 @@ administration as (
         'medication_administration' as source_table,
         source_file,
         source_row,
+        patient_id,
         coalesce(
             json_extract_string(route, '$.text'), json_extract_string(route, '$.coding[0].display')
         ) as route_text,
         case when amount_unknown_reason is null then dose end as amount,
         'fhir:' || id as administration_id,
-        'fhir:' || regexp_extract(
-            subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) as patient_id,
         case
             when drug_text is null then 'drug_not_named'
             when not is_opioid then 'not_an_opioid'

@@ -11,107 +11,6 @@
 -- Rows:   raw_fhir.medication_request, raw_fhir.medication_dispense
 with
 
-delivered as (
-    select
-        'MedicationRequest' as resource_type,
-        'medication_request' as source_table,
-        'order' as record_kind,
-        authored_at as delivered_at,
-        * exclude (resource_type, authored_at, category, encounter)
-    from raw_fhir.medication_request
-    union all by name
-    select
-        'MedicationDispense' as resource_type,
-        'medication_dispense' as source_table,
-        'dispensing' as record_kind,
-        coalesce(handed_over_at, prepared_at) as delivered_at,
-        * exclude (resource_type, handed_over_at, prepared_at)
-    from raw_fhir.medication_dispense
-),
-
--- A drug is named in the resource itself, in one within it, or in one delivered beside it.
-referred as (
-    select
-        delivered.*,
-        json_transform(
-            coalesce(
-                delivered.medication_concept,
-                list_filter(
-                    json_transform(delivered.contained, '[{"id": "VARCHAR", "code": "JSON"}]'),
-                    lambda part: '#' || part['id'] = delivered.medication_reference
-                )[1]['code'],
-                medication.code
-            ),
-            '{
-                "text": "VARCHAR",
-                "coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}]
-            }'
-        ) as drug
-    from delivered
-    left join raw_fhir.medication as medication
-        on regexp_extract(
-            delivered.medication_reference,
-            '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) = medication.id
-),
-
--- RxNorm's own words before the hospital's; but of all, those with a number in them, since only
--- they can tell a strength.
-candidate as (
-    select
-        *,
-        list_filter(
-            list_concat(
-                list_transform(
-                    list_filter(
-                        drug['coding'],
-                        lambda coding: coding['system']
-                        = 'http://www.nlm.nih.gov/research/umls/rxnorm'
-                    ),
-                    lambda coding: coding['display']
-                ),
-                [drug['text']],
-                list_transform(drug['coding'], lambda coding: coding['display'])
-            ),
-            lambda name: trim(name) <> ''
-        ) as names,
-        list_filter(
-            drug['coding'], lambda coding: coding['system'] = 'http://hl7.org/fhir/sid/ndc'
-        )[1]['code'] as ndc
-    from referred
-),
-
--- A drug without words is what the study's own table of codes says that it is.
-named as (
-    select
-        candidate.* exclude (drug, names),
-        trim(
-            coalesce(
-                list_filter(candidate.names, lambda name: regexp_matches(name, '[0-9]'))[1],
-                candidate.names[1],
-                known.drug_text
-            )
-        ) as drug_text
-    from candidate
-    left join reference.ndc_text as known on trim(candidate.ndc) = known.ndc
-),
-
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words.
-drug_words as (
-    select distinct
-        drug_text,
-        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from named
-),
-
-opioid as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
 -- Of several instructions nobody can say here which holds when, so none is read.
 instructed as (
     select
@@ -119,7 +18,8 @@ instructed as (
         case when json_array_length(dosage_instruction) = 1 then dosage_instruction -> 0 end
             as dosage,
         json_array_length(dosage_instruction) > 1 as has_several_instructions
-    from named
+    from clean_fhir.drug
+    where record_kind <> 'administration'
 ),
 
 -- Numbers that are none are unknown.
@@ -132,7 +32,7 @@ dosage_part as (
         dosage ->> '/timing/repeat/boundsPeriod/end' as bounds_end,
         dosage ->> '/timing/repeat/periodUnit' as period_unit,
         dosage -> '/asNeededCodeableConcept' as needed_for,
-        dosage -> '/doseAndRate/0/doseQuantity' as dose,
+        dosage -> '/doseAndRate/0/doseQuantity' as dose_quantity,
         dosage -> '/doseAndRate/0/doseRange' as dose_range,
         coalesce(dosage ->> '/timing/code/coding/0/code', dosage ->> '/timing/code/text')
             as timing_code,
@@ -206,14 +106,12 @@ judged as (
     select
         dosed.*,
         order_setting.care_setting,
-        opioid.drug_text is not null as is_opioid,
-        status.excluded_reason as status_reason,
-        try_cast(coalesce(dosed.dose ->> 'value', dosed.dose_range ->> '/low/value') as double)
+        try_cast(coalesce(dosed.dose_quantity ->> 'value', dosed.dose_range ->> '/low/value') as double)
             as low,
-        try_cast(coalesce(dosed.dose ->> 'value', dosed.dose_range ->> '/high/value') as double)
+        try_cast(coalesce(dosed.dose_quantity ->> 'value', dosed.dose_range ->> '/high/value') as double)
             as high,
         coalesce(
-            dosed.dose ->> 'unit', dosed.dose ->> 'code', dosed.dose_range ->> '/high/unit',
+            dosed.dose_quantity ->> 'unit', dosed.dose_quantity ->> 'code', dosed.dose_range ->> '/high/unit',
             dosed.dose_range ->> '/high/code'
         ) as amount_unit,
         try_cast(
@@ -236,9 +134,6 @@ judged as (
     from dosed
     left join order_setting
         on dosed.id = order_setting.id and dosed.record_kind = order_setting.record_kind
-    left join opioid on dosed.drug_text = opioid.drug_text
-    left join reference.fhir_status as status
-        on dosed.resource_type = status.resource_type and dosed.status = status.status
 ),
 
 -- An order whose dose cannot be read keeps its row and says why.
@@ -272,14 +167,12 @@ prescription as (
         source_table,
         source_file,
         source_row,
+        patient_id,
         coalesce(quantity_unit, quantity_code) as quantity_unit,
         case when dose_unknown_reason is null and record_kind = 'order' then low end as dose_low,
         case when dose_unknown_reason is null and record_kind = 'order' then high end as dose_high,
         case when record_kind = 'order' then amount_unit end as dose_unit,
         'fhir:' || resource_type || '/' || id as prescription_id,
-        'fhir:' || regexp_extract(
-            subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) as patient_id,
         case
             when drug_text is null then 'drug_not_named'
             when not is_opioid then 'not_an_opioid'

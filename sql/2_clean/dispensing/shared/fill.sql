@@ -1,0 +1,122 @@
+-- What each transmission of a fill is, and of which drug.
+--
+-- Grain:  one row per delivered transmission
+-- Key:    source_file, source_row
+-- Units:  as delivered
+-- Scope:  patient
+-- Source: docs/dispensing_layout.md; ASAP Standard for Prescription Monitoring Programs 4.2 by
+--         reference.dispensing_code; voids after the Minnesota PMP (mn.gov/boards/pharmacy-pmp);
+--         opioids in reference.opioid_name, adjuvants in reference.adjuvant_name
+with
+
+-- What a transmission is: codes by reference rows, a negative quantity reverses whatever it says.
+-- Where there is no text the study's own table of codes says what the drug is. Rows are told in the
+-- order of delivery.
+transmission as (
+    select
+        fill.* exclude (drug_text),
+        coalesce(fill.drug_text, known.drug_text) as drug_text,
+        coalesce(fill.ndc, lower(trim(fill.drug_text))) as drug_key,
+        coalesce(species.meaning = 'animal', false) as is_animal,
+        coalesce(status.meaning = 'reversal', false) or coalesce(fill.quantity < 0, false)
+            as is_reversal,
+        coalesce(status.meaning = 'revision', false) as is_revision,
+        fill.record_status is not null and status.meaning is null as is_status_unknown
+    from raw_dispensing.dispensing as fill
+    left join reference.ndc_text as known
+        on fill.drug_text is null and trim(fill.ndc) = known.ndc
+    left join reference.dispensing_code as species
+        on species.column_name = 'species' and lower(trim(fill.species)) = species.code
+    left join reference.dispensing_code as status
+        on
+            status.column_name = 'record_status'
+            and lower(trim(fill.record_status)) = status.code
+),
+
+-- A revision takes the place of what was transmitted before it of the same fill. Only the number
+-- of the prescription tells which that is.
+revised as (
+    select
+        *,
+        not is_reversal
+        and prescription_number is not null
+        and coalesce(
+            bool_or(is_revision and not is_reversal) over (
+                partition by
+                    patient_id, pharmacy_id, prescription_number, refill_number, partial_fill,
+                    fill_date
+                order by source_file, source_row
+                rows between 1 following and unbounded following
+            ),
+            false
+        ) as is_revised
+    from transmission
+),
+
+-- One fill as it comes again and again: sent twice, taken back, sent anew. A void repeats the
+-- number of the prescription, the refill, the day and the quantity of what it takes back.
+sequence as (
+    select
+        *,
+        coalesce(
+            lag(is_reversal) over same_fill = false
+            and lag(days_supply) over same_fill is not distinct from days_supply,
+            false
+        ) as follows_its_copy,
+        coalesce(bool_or(is_reversal) over (
+            same_fill rows between 1 following and unbounded following
+        ), false) as is_reversed,
+        coalesce(lag(is_reversal) over same_fill, true) as has_nothing_to_reverse
+    from revised
+    window same_fill as (
+        partition by
+            is_revised, is_animal, patient_id, drug_key, fill_date, abs(quantity), pharmacy_id,
+            prescription_number, refill_number, partial_fill
+        order by source_file, source_row
+    )
+),
+
+-- Each text is searched once, with everything that is no letter made a blank: a name must stand
+-- there as whole words.
+drug_words as (
+    select
+        drug_text,
+        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
+    from (select distinct drug_text from transmission) as distinct_text
+),
+
+opioid as (
+    select drug_words.drug_text
+    from drug_words
+    semi join reference.opioid_name as opioid_name
+        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
+),
+
+adjuvant_drug as (
+    select drug_words.drug_text
+    from drug_words
+    semi join reference.adjuvant_name as adjuvant_name
+        on contains(drug_words.words, ' ' || adjuvant_name.word || ' ')
+),
+
+-- Why a transmission is no fill of a patient, whatever the drug.
+fill as (
+    select
+        sequence.*,
+        opioid.drug_text is not null as is_opioid,
+        adjuvant_drug.drug_text is not null as is_adjuvant,
+        case
+            when sequence.is_animal then 'veterinary_fill'
+            when sequence.is_status_unknown then 'record_status_not_known'
+            when sequence.is_reversal and sequence.has_nothing_to_reverse then 'reversal_of_no_fill'
+            when sequence.is_reversal then 'reversal'
+            when sequence.is_revised then 'revised_later'
+            when sequence.follows_its_copy then 'duplicate_transmission'
+            when sequence.is_reversed then 'reversed_later'
+        end as no_fill_reason
+    from sequence
+    left join opioid on sequence.drug_text = opioid.drug_text
+    left join adjuvant_drug on sequence.drug_text = adjuvant_drug.drug_text
+)
+
+from fill

@@ -1,0 +1,142 @@
+-- What was ordered, dispensed or given, with its drug named, of a FHIR bulk export.
+--
+-- Grain:  one row per delivered MedicationRequest, MedicationDispense and MedicationAdministration
+-- Key:    resource_type, source_file, source_row
+-- Units:  as delivered
+-- Scope:  patient
+-- Source: FHIR R4 (HL7 4.0.1), Medication; opioids in reference.opioid_name, adjuvants in
+--         reference.adjuvant_name, states in reference.fhir_status
+with
+
+delivered as (
+    select
+        'MedicationRequest' as resource_type,
+        'medication_request' as source_table,
+        'order' as record_kind,
+        authored_at as delivered_at,
+        * exclude (resource_type, authored_at)
+    from raw_fhir.medication_request
+    union all by name
+    select
+        'MedicationDispense' as resource_type,
+        'medication_dispense' as source_table,
+        'dispensing' as record_kind,
+        coalesce(handed_over_at, prepared_at) as delivered_at,
+        * exclude (resource_type, handed_over_at, prepared_at)
+    from raw_fhir.medication_dispense
+    union all by name
+    select
+        'MedicationAdministration' as resource_type,
+        'medication_administration' as source_table,
+        'administration' as record_kind,
+        * exclude (resource_type)
+    from raw_fhir.medication_administration
+),
+
+-- A drug is named in the resource itself, in one within it, or in one delivered beside it.
+referred as (
+    select
+        delivered.*,
+        json_transform(
+            coalesce(
+                delivered.medication_concept,
+                list_filter(
+                    json_transform(delivered.contained, '[{"id": "VARCHAR", "code": "JSON"}]'),
+                    lambda part: '#' || part['id'] = delivered.medication_reference
+                )[1]['code'],
+                medication.code
+            ),
+            '{
+                "text": "VARCHAR",
+                "coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}]
+            }'
+        ) as drug
+    from delivered
+    left join raw_fhir.medication as medication
+        on regexp_extract(
+            delivered.medication_reference,
+            '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
+        ) = medication.id
+),
+
+-- RxNorm's own words before the hospital's; but of all, those with a number in them, since only
+-- they can tell a strength.
+candidate as (
+    select
+        *,
+        list_filter(
+            list_concat(
+                list_transform(
+                    list_filter(
+                        drug['coding'],
+                        lambda coding: coding['system']
+                        = 'http://www.nlm.nih.gov/research/umls/rxnorm'
+                    ),
+                    lambda coding: coding['display']
+                ),
+                [drug['text']],
+                list_transform(drug['coding'], lambda coding: coding['display'])
+            ),
+            lambda name: trim(name) <> ''
+        ) as names,
+        list_filter(
+            drug['coding'], lambda coding: coding['system'] = 'http://hl7.org/fhir/sid/ndc'
+        )[1]['code'] as ndc
+    from referred
+),
+
+-- A drug without words is what the study's own table of codes says that it is.
+named as (
+    select
+        candidate.* exclude (drug, names),
+        trim(
+            coalesce(
+                list_filter(candidate.names, lambda name: regexp_matches(name, '[0-9]'))[1],
+                candidate.names[1],
+                known.drug_text
+            )
+        ) as drug_text
+    from candidate
+    left join reference.ndc_text as known on trim(candidate.ndc) = known.ndc
+),
+
+-- Each text is searched once, with everything that is no letter made a blank: a name must stand
+-- there as whole words.
+drug_words as (
+    select distinct
+        drug_text,
+        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
+    from named
+),
+
+opioid as (
+    select drug_words.drug_text
+    from drug_words
+    semi join reference.opioid_name as opioid_name
+        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
+),
+
+adjuvant_drug as (
+    select drug_words.drug_text
+    from drug_words
+    semi join reference.adjuvant_name as adjuvant_name
+        on contains(drug_words.words, ' ' || adjuvant_name.word || ' ')
+),
+
+drug as (
+    select
+        named.*,
+        opioid.drug_text is not null as is_opioid,
+        adjuvant_drug.drug_text is not null as is_adjuvant,
+        status.excluded_reason as status_reason,
+        'fhir:' || regexp_extract(
+            named.subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
+        ) as patient_id
+    from named
+    left join opioid on named.drug_text = opioid.drug_text
+    left join adjuvant_drug on named.drug_text = adjuvant_drug.drug_text
+    left join reference.fhir_status as status
+        on named.resource_type = status.resource_type and named.status = status.status
+)
+
+from drug
