@@ -4,7 +4,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import contracts, trajectory, warehouse
+from pipelines import contracts, sources, trajectory, warehouse
 from pipelines.study import Study
 from tests.conftest import draw
 
@@ -53,6 +53,15 @@ def test_each_delivered_code_has_one_row_with_its_text_or_the_reason_why_not(war
         ("54017613", "00054017613", "ndc_not_in_table", None),
         ("x", None, "not_an_ndc", None),
     ]
+
+
+@pytest.mark.parametrize("has_table", [True, False])
+def test_the_table_of_codes_is_there_for_the_mappings_and_empty_without_one(warehouse_of_codes, table, has_table):
+    contract = contracts.all_contracts()["reference.ndc_text"]
+    rows = sources.build_ndc_text(warehouse_of_codes, study(ndc_table=table if has_table else None))
+    warehouse.build_from_frame(warehouse_of_codes, rows, contract)
+    texts = warehouse_of_codes.sql("select drug_text from reference.ndc_text where ndc = '1234-5678-90'").fetchall()
+    assert texts == ([("OXYCODONE HCL 5 MG TABLET",)] if has_table else [])
 
 
 def test_without_a_table_no_code_has_a_text(warehouse_of_codes):
