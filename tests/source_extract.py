@@ -7,14 +7,14 @@ import duckdb
 from pipelines import tables
 from pipelines.study import Source, Study
 
-STEPS = ("raw", "reference", "clean")
-
 
 def filled(source: str, folder: Path) -> duckdb.DuckDBPyConnection:
-    """The steps of a study up to the clean tables, in memory."""
+    """The steps of a study up to the clean tables, in memory; of the reference tables those that the source reads."""
     study = Study(name="extract", title="Extract", sources={source: Source(folder=folder)}, output=folder / "output")
     connection = duckdb.connect()
-    for table in tables.of(study):
-        if table.step in STEPS:
+    steps = [table for table in tables.of(study) if table.step in ("raw", "reference", "clean")]
+    cited = {name for table in steps if table.step == "clean" for name in table.reads}
+    for table in steps:
+        if table.step != "reference" or table.name in cited:
             table.build(connection, study)
     return connection

@@ -3,7 +3,8 @@
 import duckdb
 import pytest
 
-from pipelines import contracts, extracts, sources, sql_files, warehouse
+from pipelines import contracts, extracts, sql_files
+from tests import source_extract
 
 MAPPINGS = {sql.table.split(".")[1]: sql for sql in sql_files.mappings("dispensing")}
 
@@ -328,19 +329,7 @@ def deliver(folder, **files: str) -> duckdb.DuckDBPyConnection:
     """Loaded, mapped and filled into the clean tables."""
     for name, text in files.items():
         (folder / f"{name}.csv").write_text("\n".join(line.strip() for line in text.strip().splitlines()) + "\n")
-    connection = duckdb.connect()
-    known = contracts.all_contracts()
-    for contract in contracts.raw_contracts("dispensing"):
-        extracts.load(connection, contract, "dispensing", folder)
-    for table in {table for sql in MAPPINGS.values() for table in sql.reads if table.startswith("reference.")}:
-        if known[table].built_by:
-            warehouse.create(connection, known[table])
-        else:
-            warehouse.build_reference(connection, known[table])
-    for name in ("patient", *(name for name in MAPPINGS if name != "patient")):
-        sources.map_rows(connection, MAPPINGS[name], known[f"clean.{name}"])
-        sources.fill(connection, known[f"clean.{name}"], ["dispensing"])
-    return connection
+    return source_extract.filled("dispensing", folder)
 
 
 def test_the_smallest_delivery_has_a_drug_a_day_a_quantity_and_days_supply(tmp_path):

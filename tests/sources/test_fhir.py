@@ -6,7 +6,8 @@ import json
 import duckdb
 import pytest
 
-from pipelines import contracts, extracts, sources, sql_files, warehouse
+from pipelines import sql_files
+from tests import source_extract
 
 MAPPINGS = {sql.table.split(".")[1]: sql for sql in sql_files.mappings("fhir")}
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -688,19 +689,7 @@ def filled(tmp_path_factory) -> duckdb.DuckDBPyConnection:
     """The export above, loaded, mapped and filled into the clean tables."""
     folder = tmp_path_factory.mktemp("export")
     write(folder)
-    connection = duckdb.connect()
-    known = contracts.all_contracts()
-    for contract in contracts.raw_contracts("fhir"):
-        extracts.load(connection, contract, "fhir", folder)
-    for table in {table for sql in MAPPINGS.values() for table in sql.reads if table.startswith("reference.")}:
-        if known[table].built_by:
-            warehouse.create(connection, known[table])
-        else:
-            warehouse.build_reference(connection, known[table])
-    for name in ("patient", *(name for name in MAPPINGS if name != "patient")):
-        sources.map_rows(connection, MAPPINGS[name], known[f"clean.{name}"])
-        sources.fill(connection, known[f"clean.{name}"], ["fhir"])
-    return connection
+    return source_extract.filled("fhir", folder)
 
 
 def test_each_kind_of_resource_is_found_by_its_own_files(filled):

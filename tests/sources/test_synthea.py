@@ -1,9 +1,9 @@
 """The mapping of Synthea's CSV export: each rule drawn, and a small extract made by hand in the documented layout."""
 
-import duckdb
 import pytest
 
-from pipelines import contracts, extracts, sources, sql_files, warehouse
+from pipelines import contracts, sql_files, warehouse
+from tests import source_extract
 
 KNOWN = contracts.all_contracts()
 MAPPINGS = {sql.table.split(".")[1]: sql for sql in sql_files.mappings("synthea")}
@@ -57,23 +57,11 @@ def deliver(folder, **other):
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
 
 
-def filled_from(folder):
-    connection = duckdb.connect()
-    for contract in contracts.raw_contracts("synthea"):
-        extracts.load(connection, contract, "synthea", folder)
-    for table in {table for sql in MAPPINGS.values() for table in sql.reads if table.startswith("reference.")}:
-        warehouse.build_reference(connection, KNOWN[table])
-    for name in ("patient", *(name for name in MAPPINGS if name != "patient")):
-        sources.map_rows(connection, MAPPINGS[name], KNOWN[f"clean.{name}"])
-        sources.fill(connection, KNOWN[f"clean.{name}"], ["synthea"])
-    return connection
-
-
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("synthea")
     deliver(folder)
-    return filled_from(folder)
+    return source_extract.filled("synthea", folder)
 
 
 # The extract made by hand
@@ -173,7 +161,7 @@ def test_older_versions_date_procedures_otherwise_name_no_system_and_may_lack_co
         """,
     )
     (tmp_path / "conditions.csv").unlink()
-    found = filled_from(tmp_path)
+    found = source_extract.filled("synthea", tmp_path)
     procedure = "select procedure_date::varchar, code_system, code from clean.procedure"
     assert found.sql(procedure).fetchall() == [("2021-03-04", "SNOMED", "52734007")]
     assert found.sql("select count(*) from clean.diagnosis").fetchall() == [(0,)]

@@ -32,7 +32,7 @@ dosage_part as (
         dosage ->> '/timing/repeat/boundsPeriod/end' as bounds_end,
         dosage ->> '/timing/repeat/periodUnit' as period_unit,
         dosage -> '/asNeededCodeableConcept' as needed_for,
-        dosage -> '/doseAndRate/0/doseQuantity' as dose_quantity,
+        dosage -> '/doseAndRate/0/doseQuantity' as dose_given,
         dosage -> '/doseAndRate/0/doseRange' as dose_range,
         coalesce(dosage ->> '/timing/code/coding/0/code', dosage ->> '/timing/code/text')
             as timing_code,
@@ -106,13 +106,15 @@ judged as (
     select
         dosed.*,
         order_setting.care_setting,
-        try_cast(coalesce(dosed.dose_quantity ->> 'value', dosed.dose_range ->> '/low/value') as double)
-            as low,
-        try_cast(coalesce(dosed.dose_quantity ->> 'value', dosed.dose_range ->> '/high/value') as double)
-            as high,
+        try_cast(
+            coalesce(dosed.dose_given ->> 'value', dosed.dose_range ->> '/low/value') as double
+        ) as low,
+        try_cast(
+            coalesce(dosed.dose_given ->> 'value', dosed.dose_range ->> '/high/value') as double
+        ) as high,
         coalesce(
-            dosed.dose_quantity ->> 'unit', dosed.dose_quantity ->> 'code', dosed.dose_range ->> '/high/unit',
-            dosed.dose_range ->> '/high/code'
+            dosed.dose_given ->> 'unit', dosed.dose_given ->> 'code',
+            dosed.dose_range ->> '/high/unit', dosed.dose_range ->> '/high/code'
         ) as amount_unit,
         try_cast(
             regexp_extract(
