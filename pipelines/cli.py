@@ -442,11 +442,14 @@ def draft_source(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new source: small letters, digits, _.")],
     first: Annotated[Path, typer.Option("--from", metavar="FILES...", help="Delivered files, or their folder.")],
     more: Annotated[list[Path] | None, typer.Argument(metavar="", show_default=False, hidden=True)] = None,
+    patient: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column that tells patients apart, where no name tells.")
+    ] = None,
 ) -> None:
     """Profile delivered files and write draft contracts and mappings that load at once."""
     from pipelines import paths, source_draft
 
-    drafted = source_draft.draft(name, [first, *(more or [])])
+    drafted = source_draft.draft(name, [first, *(more or [])], patient)
     for table in drafted.tables:
         shown = RichTable("Column", "Type", "Filled", "Different", "Seen", title=f"{table.name}: {table.rows:,} rows")
         for column in table.columns:

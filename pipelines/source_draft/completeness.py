@@ -9,7 +9,7 @@ import duckdb
 
 from pipelines import contracts, paths, sources, sql_files, warehouse
 from pipelines.errors import ContractError, SqlFileError
-from pipelines.source_draft.drafting import CHOOSE, DESCRIBE
+from pipelines.source_draft.drafting import CHOOSE, COMMENT, DESCRIBE
 
 # What a study cannot say without a clean table.
 NEEDED = {
@@ -62,11 +62,23 @@ def gaps(source: str) -> list[Gap]:
     return found
 
 
+def open_choices(source: str) -> int:
+    """Marks that a human must still decide on, in the contracts and mappings of a source."""
+    files = (paths.DATA_CONTRACTS / "0_raw" / source).glob("*.yaml"), (paths.SQL / "2_clean" / source).rglob("*.sql")
+    return sum(path.read_text(encoding="utf-8").count(CHOOSE) for found in files for path in found)
+
+
 def _marked(path: Path) -> Iterator[Gap]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
         where = f"{paths.relative(path)}:{number}"
         if CHOOSE in line:
-            yield Gap(where, f"choose: {line.partition(CHOOSE)[2].strip()} Then delete the mark.")
+            asked = [line.partition(CHOOSE)[2].strip()]
+            for more in lines[number:]:
+                if not more.startswith(COMMENT) or CHOOSE in more:
+                    break
+                asked.append(more.removeprefix(COMMENT))
+            yield Gap(where, f"choose: {' '.join(asked)} Then delete the mark.")
         if f'"{DESCRIBE} ' in line:
             what = line.strip().removeprefix("- {name: ").partition(",")[0]
             yield Gap(where, f"describe {'the table' if what.startswith('description') else what}.", is_open=False)

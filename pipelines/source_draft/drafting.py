@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,10 +17,11 @@ from pipelines.errors import ContractError
 from pipelines.identifiers import Finding
 from pipelines.settings import Settings
 from pipelines.source_draft import roles
-from pipelines.source_draft.profile import ColumnProfile, TableProfile, profiles, text_contract
+from pipelines.source_draft.profile import ColumnProfile, TableProfile, profiles, text_contract, with_patient
 from pipelines.source_draft.roles import Draft
 
 CHOOSE = "CHOOSE:"
+COMMENT = "        -- "
 DESCRIBE = "Describe"
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -56,15 +58,17 @@ class Drafted:
     files: list[Path]
 
 
-def draft(source: str, files: Sequence[Path]) -> Drafted:
+def draft(source: str, files: Sequence[Path], patient: str | None = None) -> Drafted:
     """Profile delivered files and write drafts of the source's contracts and mappings.
 
     Args:
         source: Name of the new source.
         files: Files of the extract, or its folder.
+        patient: The column that tells patients apart, as the headers have it, where its name does not tell.
 
     Raises:
-        ContractError: The name is no name, the source is there already, or the project is installed, not checked out.
+        ContractError: The name is no name, the source is there already, no column is called as a patient's number is,
+            or the project is installed, not checked out.
         ExtractError: A file is missing or cannot be read.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", source):
@@ -77,14 +81,20 @@ def draft(source: str, files: Sequence[Path]) -> Drafted:
                 f"{paths.relative(folder)}: is there already. Choose another name, or delete it to start again."
             )
     folder, tables = profiles(files)
+    if patient is not None:
+        tables = [with_patient(table, patient) for table in tables]
     found = _identifying(folder, tables)
     tables = [_without(table, found) for table in tables]
     drafts = roles.drafts(tables)
+    if not any("patient_id" in each.columns for listed in drafts.values() for each in listed):
+        raise ContractError(
+            f"{source}: no table with a column called as a patient's number, and a day beside it, was found. "
+            "Name the column with --patient, as the headers have it."
+        )
     written = {
         _contracts_folder(source) / f"{table.name}.yaml": _contract(source, table, drafts, found) for table in tables
     }
-    if drafts:
-        written[_mappings_folder(source) / "patient.sql"] = _patients(source, drafts)
+    written[_mappings_folder(source) / "patient.sql"] = _patients(source, drafts)
     for clean in TITLES:
         if clean in drafts and (clean != "adjuvant" or all("drug_text" in each.columns for each in drafts[clean])):
             written[_mappings_folder(source) / f"{clean}.sql"] = _events(source, clean, drafts[clean])
@@ -229,6 +239,7 @@ def _events(source: str, clean: str, drafts: list[Draft]) -> str:
                 "columns": "\n".join(_selected(found, wanted)),
                 "drug_text": found.columns["drug_text"].name if searches_drugs else None,
                 "excluded_reason": excluded,
+                "question": "\n".join(_question(found.choices["status"])) if "status" in found.choices else None,
             }
         )
     cited = {
@@ -254,9 +265,13 @@ def _selected(found: Draft, parts: dict[str, str | tuple[str, str]]) -> list[str
     for name, part in parts.items():
         sql, question = part if isinstance(part, tuple) else (part, None)
         if question:
-            lines.append(f"        -- {CHOOSE} {question}")
+            lines += _question(question)
         lines.append(f"        {sql} as {name}," if sql != name else f"        {name},")
     return lines
+
+
+def _question(question: str) -> list[str]:
+    return textwrap.wrap(f"{CHOOSE} {question}", 100, initial_indent=COMMENT, subsequent_indent=COMMENT)
 
 
 def _patient_parts(source: str, found: Draft) -> dict[str, str | tuple[str, str]]:

@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines import contracts, extracts, warehouse
@@ -123,6 +123,12 @@ def profiles(files: Sequence[Path]) -> tuple[Path, list[TableProfile]]:
         return folder, [_profile(connection, folder, table, glob) for table, glob in _tables(folder, found)]
 
 
+def with_patient(table: TableProfile, column: str) -> TableProfile:
+    """The table with one column, named as its header has it, as the patient's."""
+    named = [replace(each, name="patient_id") if each.delivered_as == column else each for each in table.columns]
+    return replace(table, columns=tuple(named))
+
+
 def _files_of(path: Path) -> Iterable[Path]:
     path = path.resolve()
     if path.is_dir():
@@ -200,7 +206,7 @@ def _column(connection: Connection, table: str, name: str, delivered_as: str) ->
             count(*),
             min(row_count),
             bool_or(regexp_full_match(trim(text), '0\\d+')),
-            count(*) filter (where regexp_matches(lower(text), '\\bpain\\b')),
+            count(*) filter (where regexp_matches(lower(text), '(^|[^a-z])pain([^a-z]|$)')),
             {", ".join([*fits, *as_dates, *kinds])}
         from value"""
     ).fetchall()
@@ -216,7 +222,7 @@ def _column(connection: Connection, table: str, name: str, delivered_as: str) ->
         [(minimum, maximum)] = connection.execute(
             f"select min({typed})::varchar, max({typed})::varchar from value"
         ).fetchall()
-    is_listed = type_ == "VARCHAR" and 0 < distinct <= FEW_VALUES and rarest >= FEWEST_ROWS_OF_A_VALUE
+    is_listed = type_ in ("VARCHAR", "INTEGER") and 0 < distinct <= FEW_VALUES and rarest >= FEWEST_ROWS_OF_A_VALUE
     values = connection.execute("select text from value order by text").fetchall() if is_listed else []
     return ColumnProfile(
         name=name,

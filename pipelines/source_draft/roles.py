@@ -8,7 +8,7 @@ from pipelines.source_draft.profile import ColumnProfile, TableProfile, snake_ca
 # Names that extracts give their columns, the likeliest first; a name counts as a whole or as words within a longer one.
 NAMES = {
     "patient_id": "patient_id person_id subject_id member_id patient_key patid pat_id bene_id enrolid desynpuf_id "
-    "study_id pseudonym patient person subject member client recipient",
+    "study_id pseudonym pseudo patient_no patient_number pid mbr_id patient person subject member mbr client recipient",
     "fill_date": "fill_date filled_date date_filled dispense_date dispensed_date date_dispensed dispensing_date "
     "supply_date srvc_dt service_date svc_date issue_date order_date ordered start_date date start starttime "
     "written_date",
@@ -21,7 +21,7 @@ NAMES = {
     "route": "route route_text route_of_administration",
     "quantity": "quantity qty quantity_dispensed qty_dispensed qty_dspnsd_num dispensed_quantity metric_quantity "
     "units_dispensed amount_dispensed quantity_supplied",
-    "days_supply": "days_supply day_supply days_supplied supply_days dayssup daysupp days_suply_num days_supply_num "
+    "days_supply": "days_supply day_supply day_sup days_sup days_supplied supply_days dayssup daysupp days_suply_num days_supply_num "
     "days_of_supply",
     "scored_at": "scored_at score_time recorded_at recorded_date survey_date observation_date observed_at "
     "assessment_date measured_at charttime obs_date visit_date datetime date time",
@@ -42,8 +42,13 @@ NAMES = {
     "observation_end_date": "observation_end_date enrollment_end enrolment_end coverage_end obs_end",
 }
 
+# Words of columns that may tell rows that are no event: a claim reversed, an order cancelled.
+STATUS = "status state void reversal reversed cancelled canceled deleted active"
+
 # Parts whose values alone tell, whatever the column is called.
 TOLD_BY_VALUES = ("drug_text",)
+# Parts that other numbers look like, so that the name must tell.
+TOLD_BY_NAME = ("patient_id", "diagnosis_code", "procedure_code")
 
 SEX = {"female": ("f", "female", "w", "woman"), "male": ("m", "male", "man")}
 SETTINGS = {
@@ -78,8 +83,16 @@ def drafts(tables: list[TableProfile]) -> dict[str, list[Draft]]:
 
 
 def _clean_tables(table: TableProfile) -> Iterable[tuple[str, Draft]]:
-    patient = _draft(table, {"patient_id": _any}, {})
-    if "patient_id" not in patient.columns:
+    patient = _draft(
+        table,
+        {"patient_id": lambda column: column.is_unique},
+        {"sex": _is_text_or_code, "birth_year": _is_number}
+        | dict.fromkeys(("birth_date", "death_date", "observation_start_date", "observation_end_date"), _is_date),
+    )
+    if len(patient.columns) > 1 and "patient_id" in patient.columns:
+        yield "patient", patient
+        return
+    if "patient_id" not in _draft(table, {"patient_id": _any}, {}).columns:
         return
     drug = _draft(
         table,
@@ -121,16 +134,6 @@ def _clean_tables(table: TableProfile) -> Iterable[tuple[str, Draft]]:
         yield "diagnosis", diagnosis
     elif {"procedure_date", "procedure_code"} <= set(procedure.columns):
         yield "procedure", procedure
-    elif patient.columns["patient_id"].is_unique:
-        optional = ("birth_date", "death_date", "observation_start_date", "observation_end_date")
-        yield (
-            "patient",
-            _draft(
-                table,
-                {"patient_id": lambda column: column.is_unique},
-                {"sex": _is_text_or_code, "birth_year": _is_number} | dict.fromkeys(optional, _is_date),
-            ),
-        )
 
 
 def _draft(
@@ -149,9 +152,16 @@ def _draft(
             if len(ranked) > 1 and ranked[1][0] == ranked[0][0]:
                 others = ", ".join(name for rank, name in ranked if rank == ranked[0][0])
                 draft.choices[part] = f"which of {others}?"
-        elif ((part in needed and part != "patient_id") or part in TOLD_BY_VALUES) and free:
+        elif ((part in needed and part not in TOLD_BY_NAME) or part in TOLD_BY_VALUES) and free:
             draft.columns[part] = free[0]
             draft.choices[part] = f"no column is called like it; is it {', '.join(column.name for column in free)}?"
+    for column in table.columns:
+        words = f"_{column.name}_"
+        if column not in draft.columns.values() and any(f"_{word}_" in words for word in STATUS.split()):
+            seen = f" Seen: {', '.join(column.values)}." if column.values else ""
+            draft.choices["status"] = (
+                f"does {column.name} tell rows that are none?{seen} Give those an excluded_reason."
+            )
     for part, column in draft.columns.items():
         if len(column.date_formats) > 1:
             draft.choices[part] = "is the day or the month first? Both fit every value."

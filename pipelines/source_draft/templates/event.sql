@@ -49,6 +49,9 @@ adjuvant_text as (
         '{{ part.table }}' as source_table,
         delivered.source_file,
         delivered.source_row,
+{% if part.question %}
+{{ part.question }}
+{% endif %}
         {{ part.excluded_reason }} as excluded_reason
     from raw_{{ source }}.{{ part.table }} as delivered
 {% if searches_drugs %}
