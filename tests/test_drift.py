@@ -159,5 +159,5 @@ def test_a_screen_has_one_line_for_all_new_columns_of_a_file():
     gone = drift.Drift("x", "raw_x.rx", "rx.csv", "ndc", "gone", None, True)
     assert drift.lines([*new, gone]) == [
         "critical: rx.csv: has no column ndc.",
-        "warning: rx.csv: the contract does not know shop, zip.",
+        "warning: rx.csv: 2 columns that the contract does not declare: shop, zip.",
     ]

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 
 from pipelines import contracts, paths, reporting, warehouse
 from pipelines.checks import CheckResult
+from pipelines.drift import Drift
 from pipelines.quality import ledger
 from pipelines.quality.results import Before, RunResults, changes, row_changes
 from pipelines.study import Study
@@ -69,6 +70,8 @@ def write(
             statuses=Counter(result.status for result in now.results),
             open=sorted((r for r in now.results if r.is_open), key=lambda r: (r.severity, r.status)),
             by_table=_by_table(now.results),
+            drifts=_by_file(now.drifts),
+            untold_sources=[name for name, source in sorted(study.sources.items()) if source.dates == "unknown"],
             has_ledger="report.row_ledger" in found.built,
             diagrams=ledger.diagrams(found.ledger(), partial(_label, "outcome")),
             ledger=found.ledger(),
@@ -186,6 +189,16 @@ def _by_table(results: Sequence[CheckResult]) -> dict[str, list[CheckResult]]:
     for result in results:
         found.setdefault(result.table, []).append(result)
     return found
+
+
+def _by_file(drifts: Sequence[Drift]) -> list[Row]:
+    """What stops a run first; the new columns of one file are one row."""
+    rows: dict[tuple[str, ...], Row] = {}
+    for drift in drifts:
+        key = (drift.source, drift.where, drift.kind, "" if drift.kind == "new" else drift.column)
+        row = rows.setdefault(key, {"drift": drift, "columns": []})
+        row["columns"].append(drift.column)
+    return sorted(rows.values(), key=lambda row: not row["drift"].is_critical)
 
 
 def _code_changes(before: pl.DataFrame | None, now: pl.DataFrame | None, min_cell_count: int) -> list[Row]:
