@@ -59,6 +59,8 @@ def data_docs(
             )
         checks.header_row += ["Failing rows", "Rows", "Severity", "Why"]
         for row, result in zip(checks.table, found, strict=True):
+            if result.status == "not_applicable":  # it was true of no row, which is no tick
+                row[0], row[-1] = "n/a", "not applicable"
             row += _cells(result)
         document = RenderedDocumentContent(sections=[RenderedSectionContent(content_blocks=[checks])])
         page = view.render(document, template="table.html", table=table, results=found, **about)

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from pipelines.warehouse import Connection
 
 TEMPLATES = paths.REPORTS / "quality"
 CODES_SHOWN = 50
+ROWS_SHOWN = 200  # of any table that grows with the extract; the warehouse has all
+AXIS = {"axisX": {"labelFlush": False, "labelSeparation": 6}}  # else the first month stands in the second
 PREFERRED_SCORES = ("0", "5", "10")
 
 Row = dict[str, Any]
@@ -72,6 +74,9 @@ def write(
             by_table=_by_table(now.results),
             drifts=_by_file(now.drifts),
             untold_sources=[name for name, source in sorted(study.sources.items()) if source.dates == "unknown"],
+            rows_shown=ROWS_SHOWN,
+            has_tables=connection is not None,
+            has_plausibility=any(table.startswith("quality.") for table in found.built),
             has_ledger="report.row_ledger" in found.built,
             diagrams=ledger.diagrams(found.ledger(), partial(_label, "outcome")),
             ledger=found.ledger(),
@@ -289,12 +294,15 @@ def _dated(row: Row) -> Row:
 
 
 def _chart(name: str, rows: list[Row]) -> Markup:
-    definition = (
-        _environment()
-        .get_template(f"charts/{name}.yaml")
-        .render(style=json.dumps(reporting.STYLE), is_shifted=bool(rows[0].get("is_shifted")))
+    return reporting.svg(_definition(name, bool(rows[0].get("is_shifted"))) | {"data": {"values": rows}})
+
+
+@cache
+def _definition(name: str, is_shifted: bool) -> dict[str, Any]:
+    style = json.dumps(reporting.STYLE | AXIS)
+    return yaml.safe_load(
+        _environment().get_template(f"charts/{name}.yaml").render(style=style, is_shifted=is_shifted)
     )
-    return reporting.svg(yaml.safe_load(definition) | {"data": {"values": rows}})
 
 
 def _month_start(number: int) -> date:
@@ -324,6 +332,7 @@ def _count(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), jinja2.FileSystemLoader(paths.REPORTS)]),
