@@ -95,7 +95,7 @@ def of(connection: Connection, contract: Contract, path: Path) -> pl.DataFrame:
 
 
 def path_of(name: str) -> str:
-    """The path in which a sample of JSON lines has a field that a contract names; places in lists are not told apart."""
+    """The path that a sample of JSON lines has for a field of a contract; places in lists are not told apart."""
     parts = [part.replace("~1", "/").replace("~0", "~") for part in name.split("/")[1:]] if name[:1] == "/" else [name]
     return ".".join(part for part in parts if not part.isdigit())
 

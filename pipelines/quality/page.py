@@ -300,9 +300,7 @@ def _chart(name: str, rows: list[Row]) -> Markup:
 @cache
 def _definition(name: str, is_shifted: bool) -> dict[str, Any]:
     style = json.dumps(reporting.STYLE | AXIS)
-    return yaml.safe_load(
-        _environment().get_template(f"charts/{name}.yaml").render(style=style, is_shifted=is_shifted)
-    )
+    return yaml.safe_load(_environment().get_template(f"charts/{name}.yaml").render(style=style, is_shifted=is_shifted))
 
 
 def _month_start(number: int) -> date:
