@@ -373,7 +373,10 @@ def test_columns_that_are_not_those_of_the_contract_stand_on_the_page_what_stops
     ]
     run = run_of(drifts=drifts)
     shown = quality.write(tmp_path / "q", run, study, None).read_text()
-    rows = [text(row).strip() for row in re.findall(r"<tr>.*?</tr>", shown.split('id="drift"')[1].split("</table>")[0], re.S)]
+    rows = [
+        text(row).strip()
+        for row in re.findall(r"<tr>.*?</tr>", shown.split('id="drift"')[1].split("</table>")[0], re.S)
+    ]
     assert rows == [
         "Source File Found Severity Column Now",
         "simulated patient.csv gone critical sex",
