@@ -296,6 +296,22 @@ def reprocess(
     console.print(f"The next run reads them: oih run {study}", soft_wrap=True, highlight=False)
 
 
+@quarantine.command()
+def forget(
+    study: StudyFile,
+    source: Annotated[str | None, typer.Option(help="Of this source only.")] = None,
+    table: Annotated[str | None, typer.Option(help="Of this delivered table only.")] = None,
+) -> None:
+    """Let go of corrections whose delivered file has changed since; the others stay."""
+    from pipelines import quarantine as rejected
+
+    forgotten = rejected.forget(studies.load(study), source, table)
+    for name, rows in forgotten.items():
+        console.print(f"{name}: {rows:,} corrections let go", highlight=False)
+    if not any(forgotten.values()):
+        console.print("No correction is for a file that has changed.")
+
+
 @mme.command()
 def compute(
     table: Annotated[

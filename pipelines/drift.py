@@ -2,10 +2,10 @@
 
 Read from the header and the first rows of every delivered file. A column that is gone, or whose values no longer
 have its type, stops the run, with all of them in one message; one that is new, or that goes by another name where the
-contract can do without, is worth a look.
+contract can do without, is worth a look. What the last published run was delivered beside its contract is not new.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
@@ -13,14 +13,15 @@ from typing import Literal
 import duckdb
 import polars as pl
 
-from pipelines import contracts
+from pipelines import contracts, warehouse
 from pipelines.contracts import Column, Contract
-from pipelines.errors import ExtractError
+from pipelines.errors import ExtractError, WorkspaceError
 from pipelines.extracts import heads
 from pipelines.extracts.delivered import delivered_as, sql_name, sql_text
-from pipelines.extracts.head import Head
 from pipelines.extracts.loading import PATTERNS
+from pipelines.extracts.sample import Head, path_of
 from pipelines.study import Study
+from pipelines.workspace import Workspace
 
 # Below so many values a column with slips would pass for one of another type.
 FEWEST_VALUES = 10
@@ -62,14 +63,37 @@ class Drift:
 
 def found(study: Study) -> list[Drift]:
     """Every difference between the delivered files of a study and their contracts, in the order of tables."""
+    before = _undeclared_before(study)
     with duckdb.connect() as connection:
         return [
             drift
             for source in sorted(study.sources)
             for contract in contracts.raw_contracts(source)
             for head in heads(contract, study.sources[source].folder)
-            for drift in of(connection, contract, source, head)
+            for drift in of(connection, contract, source, head, before.get(contract.table, ()))
         ]
+
+
+def _undeclared_before(study: Study) -> Mapping[str, Collection[str]]:
+    """Columns in small letters that the last published run was delivered and no contract declared, by raw table."""
+    file = Workspace(study).current / "warehouse.duckdb"
+    if not file.is_file():
+        return {}
+    try:
+        with warehouse.opened(file, read_only=True, memory_limit=study.memory_limit) as connection:
+            return dict(
+                connection.execute(
+                    """select 'raw_' || source || '.' || table_name, list_distinct(flatten(list(undeclared_columns)))
+                    from (
+                        select source, table_name, list_transform(undeclared_columns, lambda name: lower(name))
+                            as undeclared_columns
+                        from raw.delivery
+                    )
+                    group by all"""
+                ).fetchall()
+            )
+    except (WorkspaceError, duckdb.Error):  # it is of an old version, or damaged: then every such column is new
+        return {}
 
 
 def lines(drifts: Sequence[Drift]) -> list[str]:
@@ -79,7 +103,10 @@ def lines(drifts: Sequence[Drift]) -> list[str]:
     for drift in drifts:
         if drift.kind == "new":
             new.setdefault(drift.where, []).append(drift.column)
-    return told + [f"warning: {where}: the contract does not know {', '.join(names)}." for where, names in new.items()]
+    for where, names in new.items():
+        columns = "1 column" if len(names) == 1 else f"{len(names)} columns"
+        told.append(f"warning: {where}: {columns} that the contract does not declare: {', '.join(names)}.")
+    return told
 
 
 def refuse(drifts: Iterable[Drift]) -> None:
@@ -98,13 +125,21 @@ def refuse(drifts: Iterable[Drift]) -> None:
         )
 
 
-def of(connection: duckdb.DuckDBPyConnection, contract: Contract, source: str, head: Head) -> list[Drift]:
-    """What one file's columns are that its contract does not say."""
+def of(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, source: str, head: Head, before: Collection[str] = ()
+) -> list[Drift]:
+    """What one file's columns are that its contract does not say.
+
+    Args:
+        before: Columns, in small letters, that were delivered beside the declared ones before, so are not new.
+    """
+    if head.is_json:
+        return _of_json(contract, source, head, before)
     declared = {delivered_as(column).lower(): column for column in contract.columns}
     delivered = {name.lower(): name for name in head.rows.columns}
     if not declared.keys() & delivered.keys():
         return []  # it is no header, which loading says better
-    new = [name for name in delivered if name not in declared]
+    new = [name for name in delivered if name not in declared and name not in before]
     gone = [name for name in declared if name not in delivered]
     renamed = _renamed(connection, gone, new, list(declared.values()), list(delivered), head)
 
@@ -123,6 +158,28 @@ def of(connection: duckdb.DuckDBPyConnection, contract: Contract, source: str, h
     for name, held in _retyped(connection, declared, delivered, head):
         drifts.append(drift(delivered[name], "retyped", held != "fractions of numbers", held))
     return drifts + [drift(delivered[name], "new", False) for name in new if name not in renamed.values()]
+
+
+def _of_json(contract: Contract, source: str, head: Head, before: Collection[str]) -> list[Drift]:
+    """What fields JSON lines have that the contract does not say.
+
+    A field without a value is mostly left out, so only one that every object must have is missed.
+    """
+    places = {delivered_as(column): path_of(delivered_as(column)) for column in contract.columns}
+    is_there = {
+        name: any(path == place or path.startswith(f"{place}.") for path in head.rows.columns)
+        for name, place in places.items()
+    }
+    if not any(is_there.values()):
+        return []  # loading says it better
+    needed = [column for column in contract.columns if column.required or column.name in contract.key]
+    gone = [name for name in map(delivered_as, needed) if not is_there[name]]
+    known = {place.split(".")[0] for place in places.values()}
+    tops = dict.fromkeys(path.split(".")[0] for path in head.rows.columns)
+    new = [name for name in tops if name not in known and name.lower() not in before]
+    return [Drift(source, contract.table, head.where, name, "gone", None, True) for name in gone] + [
+        Drift(source, contract.table, head.where, name, "new", None, False) for name in new
+    ]
 
 
 def _renamed(

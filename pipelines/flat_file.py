@@ -114,12 +114,12 @@ def write(rows: pl.DataFrame, path: Path) -> None:
 def without_formulas(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows for a CSV: texts and column names that a spreadsheet would run start with an apostrophe.
 
-    Source: OWASP, CSV Injection. A text that is a number, such as -5, is none.
+    Source: OWASP, CSV Injection. A text that is a number, such as -5, is none. One that has an apostrophe before a
+    formula already gets one more, so that ``with_formulas`` gives every text back as it was.
     """
 
     def plain(text: pl.Expr) -> pl.Expr:
-        is_formula = text.str.contains(FORMULA) & ~text.str.contains(NUMBER)
-        return pl.when(is_formula).then(pl.lit("'") + text).otherwise(text)
+        return pl.when(_is_formula(text)).then(pl.lit("'") + text).otherwise(text)
 
     texts = [name for name, type_ in rows.schema.items() if type_ in (pl.String, pl.Categorical, pl.Enum)]
     header = pl.DataFrame({"name": rows.columns}, schema={"name": pl.String})
@@ -127,6 +127,17 @@ def without_formulas(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(plain(pl.col(name).cast(pl.String)).alias(name) for name in texts).rename(
         dict(zip(rows.columns, plain_header, strict=True))
     )
+
+
+def with_formulas(text: pl.Expr) -> pl.Expr:
+    """A text of a CSV as it was before ``without_formulas``."""
+    is_plain = text.str.starts_with("'") & _is_formula(text.str.slice(1))
+    return pl.when(is_plain).then(text.str.slice(1)).otherwise(text)
+
+
+def _is_formula(text: pl.Expr) -> pl.Expr:
+    """Whether a text is a formula, perhaps behind apostrophes."""
+    return text.str.strip_chars_start("'").str.contains(FORMULA) & ~text.str.contains(NUMBER)
 
 
 def _unwritable(path: Path) -> WorkspaceError:

@@ -1,4 +1,4 @@
-"""Rows in quarantine: counted, shown, and fed back once they were corrected.
+"""Rows in quarantine: counted, shown, fed back once they were corrected, and corrections let go.
 
 They are read from the writer's warehouse, so those of a failed run are there too. Rows are the extract's own: what
 this shows or writes stays inside the secure environment.
@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import polars as pl
 
 from pipelines import contracts, flat_file, warehouse
 from pipelines.contracts import Contract
 from pipelines.errors import PipelineError, WorkspaceError
+from pipelines.extracts import corrections, delivered_files, history
 from pipelines.extracts.corrections import IDENTITY
-from pipelines.extracts.delivered import delivered_as, sql_name, sql_text
+from pipelines.extracts.delivered import DeliveredFile, delivered_as, sql_name, sql_text
+from pipelines.extracts.history import Taken
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 from pipelines.workspace import Workspace
@@ -152,6 +155,53 @@ def reprocess(study: Study, file: Path) -> list[Corrected]:
     return found
 
 
+def forget(study: Study, source: str | None = None, table: str | None = None) -> dict[str, int]:
+    """Let go of corrections whose delivered file is not there any more or has changed, so that a run goes on.
+
+    Their rows are read as they are delivered now. Corrections of files that are as they were stay.
+
+    Args:
+        source: Of this source only.
+        table: Of this delivered table only.
+
+    Returns:
+        Corrections let go, by ``source.table``; only tables that had any.
+
+    Raises:
+        PipelineError: There is no such source or table.
+        WorkspaceError: The study has not run, or is running.
+        ExtractError: The delivered files cannot be found.
+    """
+    workspace = Workspace(study)
+    if source is not None and source not in study.sources:
+        raise PipelineError(f"{source}: is no source of the study. Use one of {', '.join(sorted(study.sources))}.")
+    of_study = [(name, of) for name in sorted(study.sources) for of in contracts.raw_contracts(name)]
+    wanted = [(name, of) for name, of in of_study if name == (source or name) and of.name == (table or of.name)]
+    if not wanted:
+        raise PipelineError(f"{table}: is no delivered table. See oih quarantine list.")
+    found = {}
+    with workspace.locked(), _opened(study) as connection:
+        for name, contract in wanted:
+            file = workspace.corrections(name, contract.name)
+            if not file.is_file():
+                continue
+            kept = _kept(workspace, name, contract.name)
+            stale = corrections.stale(kept, _delivered(connection, contract, name, study))
+            found[f"{name}.{contract.name}"] = len(stale)
+            if len(stale):
+                _replace(file, kept.join(stale, on=list(IDENTITY), how="anti"))
+    return found
+
+
+def _delivered(connection: Connection, contract: Contract, source: str, study: Study) -> list[DeliveredFile | Taken]:
+    """The files that corrections may be for: those delivered now, and of increments those that were taken."""
+    folder = study.sources[source].folder
+    with duckdb.connect() as extracts:
+        now = delivered_files(extracts, contract, folder)
+    files = [DeliveredFile(connection, contract, path, where, "") for where, path in now.items()]
+    return [*files, *history.taken(connection, contract, source)]
+
+
 def _read(study: Study, file: Path, source: str, table: str) -> pl.DataFrame:
     """Corrected rows of one delivered table, under the contract's names."""
     if source not in study.sources:
@@ -161,9 +211,12 @@ def _read(study: Study, file: Path, source: str, table: str) -> pl.DataFrame:
     read = flat_file.read(file, [*PLACE, *names])
     of_table = (pl.col("source") == source) & (pl.col("table_name") == table)
     row = pl.col("source_row").cast(pl.Int64, strict=False)
-    # A spreadsheet shows an apostrophe that keeps it from running a text, and it is no part of the value.
-    value = [pl.col(name).cast(pl.String).str.replace(r"^'([\s=+\-@])", "${1}").alias(names[name]) for name in names]
-    corrected = read.filter(of_table).select("source_file", row, *value)
+    texts = {name: pl.col(name).cast(pl.String) for name in ("source_file", *names)}
+    if file.suffix != ".parquet":  # an apostrophe that keeps a spreadsheet from running a text is no part of it
+        texts = {name: flat_file.with_formulas(text) for name, text in texts.items()}
+    place = texts.pop("source_file")
+    value = [text.alias(names[name]) for name, text in texts.items()]
+    corrected = read.filter(of_table).select(place, row, *value)
     if corrected.select(pl.any_horizontal(pl.col("source_file", "source_row").is_null()).any()).item():
         raise PipelineError(f"{file}: has a row without source_file and source_row. Leave these columns as they were.")
     if corrected.select(pl.struct("source_file", "source_row").is_duplicated().any()).item():
@@ -211,12 +264,20 @@ def _keep(workspace: Workspace, source: str, table: str, corrected: pl.DataFrame
     same = len(corrected.join(before, on=corrected.columns, how="semi", nulls_equal=True)) if len(before) else 0
     file = workspace.corrections(source, table)
     if same < len(corrected):
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         others = kept.join(corrected, on=place, how="anti")
-        unfinished = file.with_suffix(".unfinished")
-        pl.concat([others, corrected], how="diagonal").sort(place).write_parquet(unfinished)
-        unfinished.replace(file)
+        _replace(file, pl.concat([others, corrected], how="diagonal").sort(place))
     return Corrected(source, table, len(corrected) - len(before), len(before) - same, same)
+
+
+def _replace(file: Path, kept: pl.DataFrame) -> None:
+    """Write the corrections of a table; where there is none, there is no file."""
+    if kept.is_empty():
+        file.unlink()
+        return
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = file.with_suffix(".unfinished")
+    kept.write_parquet(unfinished)
+    unfinished.replace(file)
 
 
 def _raw_contract(source: str, table: str) -> Contract:

@@ -202,6 +202,7 @@ class Run:
             self._fact_lines(),
             failures=now.failures,
             not_built=now.not_built,
+            page="../index.html",
         )
         before = self._before()
         with self.workspace.connected() as connection:
@@ -219,6 +220,7 @@ class Run:
             started_at=facts.started_at,
             failures=[*self.failures, *blocking],
             not_built=self._not_built(),
+            drifts=self.drifts,
             row_counts=self.row_counts,
             results=self.results,
         )

@@ -775,6 +775,20 @@ def test_data_docs_need_no_network_and_lead_only_to_one_another(tmp_path):
         assert {link for link in re.findall(r'href="([^"]*)"', page) if link[0] != "#"} <= {*pages}, name
 
 
+def test_data_docs_lead_back_to_the_page_that_they_stand_behind(tmp_path):
+    checks.data_docs([result()], tmp_path, "Demo study", {}, page="../index.html")
+    for name in ("index.html", "trajectory.prescription.html"):
+        assert '<a href="../index.html">Quality of the run</a>' in (tmp_path / name).read_text()
+
+
+def test_a_check_that_no_row_was_at_risk_of_has_no_tick(tmp_path):
+    index = checks.data_docs([result(status="not_applicable", rows=0, failing_rows=0)], tmp_path, "Demo study", {})
+    assert "1 checks 0 passed 0 critical not passed 0 warnings 1 not applicable" in text_of(index)
+    page = tmp_path / "trajectory.prescription.html"
+    assert "fa-check-circle" not in page.read_text().split("</style>")[1]
+    assert re.search(r"n/a .* not applicable 0 0 critical", text_of(page))
+
+
 def test_what_a_contract_says_is_text_on_a_page_not_markup(tmp_path):
     bad = "<img src=x> & <script>"
     results = [

@@ -1,14 +1,17 @@
 """A delivery whose columns are not those of the contract is told before anything runs, all of it at once."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
 
-from pipelines import drift, extracts
+from pipelines import contracts, drift, extracts, warehouse
+from pipelines import study as studies
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
+from tests.conftest import draw
 
 HEADER = "rx_id,fill_date,quantity,ndc,note"
 ROWS = [f"rx{number},2020-01-{number:02},{number}.5,00406{number:06},none" for number in range(1, 13)]
@@ -31,11 +34,11 @@ def contract(**changed: object) -> Contract:
     return Contract.model_validate(fields | changed)
 
 
-def drifts(folder: Path, of: Contract | None = None) -> list[str]:
+def drifts(folder: Path, of: Contract | None = None, before: Collection[str] = ()) -> list[str]:
     """Each drift as ``kind column now``, a critical one with an exclamation mark."""
     of = of or contract()
     with duckdb.connect() as connection:
-        found = [d for sample in extracts.heads(of, folder) for d in drift.of(connection, of, "x", sample)]
+        found = [d for head in extracts.heads(of, folder) for d in drift.of(connection, of, "x", head, before)]
     return [" ".join(filter(None, (d.kind, d.column, d.now))) + ("!" if d.is_critical else "") for d in found]
 
 
@@ -71,6 +74,82 @@ def test_a_column_that_is_new_gone_or_renamed_is_drift(tmp_path, header, said):
         assert drifts(deliver(tmp_path, header, rows), of) == said
     else:
         assert drifts(deliver(tmp_path, header, rows)) == said
+
+
+def test_a_column_that_was_delivered_beside_the_contract_before_is_not_new(tmp_path):
+    rows = [f"{line},a,b" for line in ROWS]
+    assert drifts(deliver(tmp_path, f"{HEADER},Shop,zip", rows)) == ["new Shop", "new zip"]
+    assert drifts(tmp_path, before={"shop"}) == ["new zip"]
+    assert drifts(tmp_path, before={"shop", "zip"}) == []
+
+
+def test_what_was_delivered_before_is_told_by_the_last_published_run(tmp_path):
+    extract = tmp_path / "extract"
+    extract.mkdir()
+    [patient] = [c for c in contracts.raw_contracts("simulated") if c.name == "patient"]
+    (extract / "patient.csv").write_text(",".join([*patient.column_names, "Shop", "zip"]) + "\n")
+    study = studies.Study(name="s", title="S", sources={"simulated": {"folder": extract}}, output=tmp_path / "out")
+    assert [found.column for found in drift.found(study)] == ["Shop", "zip"]
+    published = study.output / "current" / "warehouse.duckdb"
+    published.parent.mkdir(parents=True)
+    published.write_bytes(b"damaged")
+    assert [found.column for found in drift.found(study)] == ["Shop", "zip"]
+    published.unlink()
+    with warehouse.opened(published) as connection:
+        draw(
+            connection,
+            "raw.delivery",
+            """
+            source    | table_name | source_file | undeclared_columns
+            ----------|------------|-------------|-------------------
+            simulated | patient    | other.csv   | [shop]
+            simulated | patient    | patient.csv |
+            simulated | diagnosis  | d.csv       | [zip]
+            """,
+        )
+    assert [found.column for found in drift.found(study)] == ["zip"]
+
+
+JSON = {
+    "files": "*.ndjson",
+    "key": ["id"],
+    "columns": [
+        {"name": "id", "type": "VARCHAR", "description": "Fill."},
+        {
+            "name": "patient",
+            "type": "VARCHAR",
+            "required": True,
+            "delivered_as": "/subject/reference",
+            "description": "P.",
+        },
+        {"name": "code", "type": "VARCHAR", "required": True, "delivered_as": "/codes/0/code", "description": "Code."},
+        {"name": "note", "type": "VARCHAR", "may_be_missing": True, "description": "Note."},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"id": "1", "subject": {"reference": "P"}, "codes": [{"code": "x"}], "note": "n"}', []),
+        ('{"id": "1", "subject": {"reference": "P"}, "codes": [{"code": "x"}], "note": null}', []),
+        ('{"id": "1", "subject": {"display": "P"}, "codes": [{"code": "x"}]}', ["gone /subject/reference!"]),
+        ('{"id": "1", "subject": {"reference": "P"}, "codes": []}', ["gone /codes/0/code!"]),
+        ('{"ID": "1", "subject": {"reference": "P"}, "codes": [{"code": "x"}]}', ["gone id!", "new ID"]),
+        ('{"id": "1", "subject": {"reference": "P"}, "codes": [{"code": "x"}], "meta": {"a": 1}}', ["new meta"]),
+        ('{"other": 1}', []),
+        ("no json", []),
+    ],
+)
+def test_of_json_lines_a_field_that_every_object_must_have_is_missed(tmp_path, line, said):
+    (tmp_path / "rx.ndjson").write_text(f"{line}\n{line}\n")
+    assert drifts(tmp_path, contract(**JSON)) == said
+
+
+def test_a_field_that_any_of_the_first_objects_has_is_there(tmp_path):
+    whole = '{"id": "1", "subject": {"reference": "P"}, "codes": [{"code": "x"}]}'
+    (tmp_path / "rx.ndjson").write_text(f'{{"id": "2"}}\n{whole}\n')
+    assert drifts(tmp_path, contract(**JSON)) == []
 
 
 def test_a_column_that_may_be_missing_is_no_drift_where_it_is(tmp_path):
@@ -157,7 +236,8 @@ def test_drift_that_is_only_worth_a_look_refuses_nothing():
 def test_a_screen_has_one_line_for_all_new_columns_of_a_file():
     new = [drift.Drift("x", "raw_x.rx", "rx.csv", name, "new", None, False) for name in ("shop", "zip")]
     gone = drift.Drift("x", "raw_x.rx", "rx.csv", "ndc", "gone", None, True)
+    assert drift.lines(new[:1]) == ["warning: rx.csv: 1 column that the contract does not declare: shop."]
     assert drift.lines([*new, gone]) == [
         "critical: rx.csv: has no column ndc.",
-        "warning: rx.csv: the contract does not know shop, zip.",
+        "warning: rx.csv: 2 columns that the contract does not declare: shop, zip.",
     ]

@@ -91,3 +91,28 @@ def test_the_file_to_read_is_never_written_over(tmp_path):
     with pytest.raises(ExtractError, match="is the file to read"):
         products.read_file(file, "drug", tmp_path / "." / "in.csv")
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "in_csv"),
+    [
+        ("=1+1", "'=1+1"),
+        (" \t=1", "' \t=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("-x", "'-x"),
+        ("'=1", "''=1"),
+        ("''@a", "'''@a"),
+        ("'-5", "''-5"),
+        ("-5", "-5"),
+        ("+1e3", "+1e3"),
+        ("'x", "'x"),
+        ("a=1", "a=1"),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_a_formula_gets_an_apostrophe_that_comes_off_again(text, in_csv):
+    rows = pl.DataFrame({"a": [text]}, schema={"a": pl.String})
+    plain = flat_file.without_formulas(rows)
+    assert plain["a"].to_list() == [in_csv]
+    assert plain.select(flat_file.with_formulas(pl.col("a")))["a"].to_list() == [text]

@@ -20,6 +20,7 @@ from pipelines.settings import Settings
 from tests import mimic_iv_demo
 from tests.conftest import rows_of
 
+CONNECTION = duckdb.connect()  # opening one takes longer than most screens
 OMOP = Path(__file__).parents[2] / "shared" / "data" / "synthea27nj-omop-5.4"
 
 
@@ -56,7 +57,7 @@ class Extract:
             output=self.folder,
             settings=changes.get("settings", {}),
         )
-        return identifiers.screen(duckdb.connect(), study)
+        return identifiers.screen(CONNECTION, study)
 
 
 @pytest.fixture
@@ -75,56 +76,69 @@ def kinds(extract, monkeypatch):
     return found
 
 
+@pytest.fixture
+def kinds_by_column(extract, monkeypatch):
+    """The same for many columns of one file, which are judged each by itself; those without a finding are left out."""
+
+    def found(columns):
+        height = max(map(len, columns.values()))
+        filled = {name: [*values, *[None] * (height - len(values))] for name, values in columns.items()}
+        extract.file("t.csv", pl.DataFrame(filled, schema=dict.fromkeys(filled, pl.String)))
+        kinds = {}
+        for one in extract.screened(monkeypatch):
+            kinds.setdefault(one.column, set()).add((one.kind, one.by))
+        return kinds
+
+    return found
+
+
 # --- By name ---
 
 
-@pytest.mark.parametrize(
-    ("column", "kind"),
-    [
-        ("patient_name", "name"),
-        ("LAST_NAME", "name"),
-        ("patientLastName", "name"),
-        ("lastname", "name"),
-        ("First", "name"),
-        ("MAIDEN", "name"),
-        ("Name", "name"),
-        ("home_address_1", "address"),
-        ("CITY", "address"),
-        ("LAT", "address"),
-        ("home phone", "phone"),
-        ("PhoneNumber", "phone"),
-        ("fax", "fax"),
-        ("e-mail", "email"),
-        ("SSN", "ssn"),
-        ("pat_mrn_id", "mrn"),
-        ("PERSON_SOURCE_VALUE", "mrn"),
-        ("medicaid_id", "health_plan"),
-        ("account_number", "account"),
-        ("DRIVERS", "licence"),
-        ("PASSPORT", "licence"),
-        ("vin", "vehicle"),
-        ("device_serial", "device"),
-        ("udi", "device"),
-        ("web_url", "url"),
-        ("ip_address", "ip"),
-        ("fingerprint", "biometric"),
-        ("photo", "photo"),
-    ],
-)
-def test_a_column_that_is_called_an_identifier_is_one(column, kind, kinds):
-    assert kinds(column, "x1") == {(kind, "name")}
+CALLED_SO = {
+    "patient_name": "name",
+    "LAST_NAME": "name",
+    "patientLastName": "name",
+    "lastname": "name",
+    "First": "name",
+    "MAIDEN": "name",
+    "Name": "name",
+    "home_address_1": "address",
+    "CITY": "address",
+    "LAT": "address",
+    "home phone": "phone",
+    "PhoneNumber": "phone",
+    "fax": "fax",
+    "e-mail": "email",
+    "SSN": "ssn",
+    "pat_mrn_id": "mrn",
+    "PERSON_SOURCE_VALUE": "mrn",
+    "medicaid_id": "health_plan",
+    "account_number": "account",
+    "DRIVERS": "licence",
+    "PASSPORT": "licence",
+    "vin": "vehicle",
+    "device_serial": "device",
+    "udi": "device",
+    "web_url": "url",
+    "ip_address": "ip",
+    "fingerprint": "biometric",
+    "photo": "photo",
+}
+SOUNDS_SO = [
+    "drug_name", "concept_name", "first_dose", "last_fill_date", "middle_ear", "given_dose", "chip", "ship_date",
+    "state", "careunit", "address_is_no_word"[8:], "telemetry", "device", "strip", "zipper", "machine", "subject_id",
+    "person_id", "provider_id", "quantity", "noted_at", "page", "dosage", "storage", "significant", "stage_name",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "column",
-    [
-        "drug_name", "concept_name", "first_dose", "last_fill_date", "middle_ear", "given_dose", "chip", "ship_date",
-        "state", "careunit", "address_is_no_word"[8:], "telemetry", "device", "strip", "zipper", "machine", "subject_id",
-        "person_id", "provider_id", "quantity", "noted_at", "page", "dosage", "storage", "significant", "stage_name",
-    ],
-)  # fmt: skip
-def test_a_column_whose_name_only_sounds_like_one_is_none(column, kinds):
-    assert kinds(column, "x1") == set()
+def test_a_column_that_is_called_an_identifier_is_one(kinds_by_column):
+    found = kinds_by_column({column: ["x1"] for column in CALLED_SO})
+    assert found == {column: {(kind, "name")} for column, kind in CALLED_SO.items()}
+
+
+def test_a_column_whose_name_only_sounds_like_one_is_none(kinds_by_column):
+    assert kinds_by_column({column: ["x1"] for column in SOUNDS_SO}) == {}
 
 
 def test_a_column_without_a_value_holds_nothing(kinds):
@@ -151,68 +165,64 @@ def test_a_note_of_a_word_or_three_is_no_free_text(kinds):
 # --- By pattern, whatever the column is called ---
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        ("jane.doe@example.org", "email"),
-        ("ask jane.doe@mail.example.org first", "email"),
-        ("078-05-1120", "ssn"),
-        ("SSN 078-05-1120.", "ssn"),
-        ("(415) 555-2671", "phone"),
-        ("415-555-2671", "phone"),
-        ("+1 415.555.2671", "phone"),
-        ("call 415-555-2671 now", "phone"),
-        ("+44 20 7946 0958", "phone"),
-        ("https://example.org/u/1", "url"),
-        ("www.example.org", "url"),
-        ("192.168.17.43", "ip"),
-        ("2001:0db8:85a3:0000:0000:8a2e:0370:7334", "ip"),
-        ("00:1B:44:11:3A:B7", "device"),
-        ("(01)00844588003288(17)141120(10)7654321D", "device"),
-        ("MRN: 4711008", "mrn"),
-    ],
-)
-def test_one_value_that_can_hardly_be_anything_else_is_enough(value, kind, kinds):
+HARDLY_ELSE = {
+    "jane.doe@example.org": "email",
+    "ask jane.doe@mail.example.org first": "email",
+    "078-05-1120": "ssn",
+    "SSN 078-05-1120.": "ssn",
+    "(415) 555-2671": "phone",
+    "415-555-2671": "phone",
+    "+1 415.555.2671": "phone",
+    "call 415-555-2671 now": "phone",
+    "+44 20 7946 0958": "phone",
+    "https://example.org/u/1": "url",
+    "www.example.org": "url",
+    "192.168.17.43": "ip",
+    "2001:0db8:85a3:0000:0000:8a2e:0370:7334": "ip",
+    "00:1B:44:11:3A:B7": "device",
+    "(01)00844588003288(17)141120(10)7654321D": "device",
+    "MRN: 4711008": "mrn",
+}
+CODES = [
+    "72514-3", "29463-7", "0406-8530-01", "00406-8530-01", "54569-0303-1", "00406853001", "4068530010", "5-10",
+    "2021-05-01", "2021-05-01 08:30:00", "08:30:00", "2.16.840.1.113883.6.1", "1.5", "300.00.1", "10.1.2",
+    "oxycodone 5 MG @ bedtime", "1007c05b-8d20-8fe6-6790-44622f8316df", "http://loinc.org",
+    "http://terminology.hl7.org/CodeSystem/v3-ActCode", "https://www.nlm.nih.gov/research/umls/rxnorm", "M54.50",
+    "12 HR Oxycodone Hydrochloride 10 MG Extended Release Oral Tablet", "0.5 MG/ML", "1-2 tabs 4-6h",
+    "256.1.1.1", "1000000-12-3456", "123-45-67890", "A123-45-6789",
+]  # fmt: skip
+
+
+def test_one_value_that_can_hardly_be_anything_else_is_enough(kinds_by_column):
     others = [f"drug {number}" for number in range(500)]
-    assert kinds("c", value, *others) == {(kind, "pattern")}
+    found = kinds_by_column({f"c{n}": [value, *others] for n, value in enumerate(HARDLY_ELSE)})
+    assert found == {f"c{n}": {(kind, "pattern")} for n, kind in enumerate(HARDLY_ELSE.values())}
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "72514-3", "29463-7", "0406-8530-01", "00406-8530-01", "54569-0303-1", "00406853001", "4068530010", "5-10",
-        "2021-05-01", "2021-05-01 08:30:00", "08:30:00", "2.16.840.1.113883.6.1", "1.5", "300.00.1", "10.1.2",
-        "oxycodone 5 MG @ bedtime", "1007c05b-8d20-8fe6-6790-44622f8316df", "http://loinc.org",
-        "http://terminology.hl7.org/CodeSystem/v3-ActCode", "https://www.nlm.nih.gov/research/umls/rxnorm", "M54.50",
-        "12 HR Oxycodone Hydrochloride 10 MG Extended Release Oral Tablet", "0.5 MG/ML", "1-2 tabs 4-6h",
-        "256.1.1.1", "1000000-12-3456", "123-45-67890", "A123-45-6789",
-    ],
-)  # fmt: skip
-def test_codes_dates_and_doses_are_no_identifiers(value, kinds):
-    assert kinds("c", *[value] * 3) == set()
+def test_codes_dates_and_doses_are_no_identifiers(kinds_by_column):
+    assert kinds_by_column({f"c{n}": [value] * 3 for n, value in enumerate(CODES)}) == {}
 
 
 LAST, FIRST = ["Smith", "Garcia", "Nguyen", "Taylor", "Hill", "Lee", "Moore", "Clark", "Lewis", "Young"], "José"
 STREET = [f"{100 + number} Cedar Street" for number in range(10)]
+TENDS = [
+    (LAST, "name"),
+    (["James", "Mary Ann", "Robert", "Linda", "Susan", "Karen", "Lisa8", "Paul", "Mark", "Jason"], "name"),
+    ([f"{name}, John" for name in LAST], "name"),
+    ([f"Dr. {name}" for name in LAST], "name"),
+    (STREET, "address"),
+    ([f"{number} Elm Ave Apt {number}" for number in range(10)], "address"),
+    ([f"94110-{number}" for number in range(1000, 1010)], "zip"),
+]
 
 
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        (LAST, "name"),
-        (["James", "Mary Ann", "Robert", "Linda", "Susan", "Karen", "Lisa8", "Paul", "Mark", "Jason"], "name"),
-        ([f"{name}, John" for name in LAST], "name"),
-        ([f"Dr. {name}" for name in LAST], "name"),
-        (STREET, "address"),
-        ([f"{number} Elm Ave Apt {number}" for number in range(10)], "address"),
-        ([f"94110-{number}" for number in range(1000, 1010)], "zip"),
-    ],
-)
-def test_what_only_tends_to_look_like_a_name_needs_ten_values_and_a_fifth_of_them(values, kind, kinds):
+def test_what_only_tends_to_look_like_a_name_needs_ten_values_and_a_fifth_of_them(kinds_by_column):
     others = [f"x {number}" for number in range(40)]
-    assert kinds("c", *values, *others) == {(kind, "pattern")}
-    assert kinds("c", *values[:9], *others[:20]) == set()
-    assert kinds("c", *values, *others, "x 40") == set()
+    enough = {f"enough{n}": [*values, *others] for n, (values, _) in enumerate(TENDS)}
+    nine = {f"nine{n}": [*values[:9], *others[:20]] for n, (values, _) in enumerate(TENDS)}
+    less = {f"less{n}": [*values, *others, "x 40"] for n, (values, _) in enumerate(TENDS)}
+    found = kinds_by_column(enough | nine | less)
+    assert found == {f"enough{n}": {(kind, "pattern")} for n, (_, kind) in enumerate(TENDS)}
 
 
 def test_values_are_counted_once_however_often_they_stand_there(kinds):
@@ -237,22 +247,21 @@ def test_a_file_without_a_header_shows_no_value_as_a_columns_name(extract, monke
 # --- Ages ---
 
 
-@pytest.mark.parametrize(
-    ("ages", "expected"),
-    [
-        (("18", "89"), set()),
-        (("18", "89", "90"), set()),
-        (("18", "91"), set()),
-        (("18", "92"), {("age", "name and values")}),
-        (("18", "90", "91"), {("age", "name and values")}),
-        (("90+", "18"), set()),
-        (("89.5", "18"), set()),
-    ],
-)
-def test_ages_over_89_are_one_group(ages, expected, kinds):
-    assert kinds("anchor_age", *ages) == expected
-    assert kinds("Age", *ages) == expected
-    assert kinds("quantity", *ages) == set()
+AGES = [
+    (("18", "89"), set()),
+    (("18", "89", "90"), set()),
+    (("18", "91"), set()),
+    (("18", "92"), {("age", "name and values")}),
+    (("18", "90", "91"), {("age", "name and values")}),
+    (("90+", "18"), set()),
+    (("89.5", "18"), set()),
+]
+
+
+def test_ages_over_89_are_one_group(kinds_by_column):
+    columns = {f"{name} {n}": ages for n, (ages, _) in enumerate(AGES) for name in ("anchor_age", "Age", "quantity")}
+    expected = {f"{name} {n}": found for n, (_, found) in enumerate(AGES) for name in ("anchor_age", "Age") if found}
+    assert kinds_by_column(columns) == expected
 
 
 @pytest.mark.parametrize(
@@ -362,7 +371,7 @@ def test_json_lines_are_looked_at_by_path(extract):
         '{"resourceType": "Patient", "name": [{"family": "Doe", "given": ["Jane"]}], "birthDate": "1990-01-01"}\n'
         '{"resourceType": "Patient", "telecom": [{"value": "415-555-2671"}]}\nno json\n'
     )
-    looked = identifiers._look(duckdb.connect(), contract(), "Patient.ndjson", path, Settings())
+    looked = identifiers._look(CONNECTION, contract(), "Patient.ndjson", path, Settings())
     found = {(one.column, one.kind) for one in looked.findings}
     assert found == {("name.family", "name"), ("name.given", "name"), ("telecom.value", "phone")}
 
@@ -371,7 +380,7 @@ def test_json_lines_are_looked_at_by_path(extract):
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.ndjson"])
 def test_a_damaged_file_is_for_whoever_loads_it(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
-    sample.of(duckdb.connect(), contract(), tmp_path / name)
+    sample.of(CONNECTION, contract(), tmp_path / name)
 
 
 def test_a_longer_file_is_looked_at_all_over(extract, monkeypatch):
@@ -380,7 +389,7 @@ def test_a_longer_file_is_looked_at_all_over(extract, monkeypatch):
     monkeypatch.setattr(sample, "BLOCKS_PER_BLOCK_READ", 4)
     rows = {"a": [f"row {number:07d}" for number in range(100_000)]}
     for name in ("t.csv", "t.csv.gz"):
-        read = sample.of(duckdb.connect(), contract(), extract.file(name, rows))["a"]
+        read = sample.of(CONNECTION, contract(), extract.file(name, rows))["a"]
         assert read[0] == "row 0000000" and 20_000 < len(read) < 30_000
         assert set(read) <= set(rows["a"]), "whole lines only"
         numbers = [int(text[4:]) for text in read]
@@ -390,7 +399,7 @@ def test_a_longer_file_is_looked_at_all_over(extract, monkeypatch):
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), min_size=1, max_size=20))
 def test_no_cell_stops_the_screen(cells):
-    connection = duckdb.connect()
+    connection = CONNECTION
     rows = pl.DataFrame({"a": pl.Series(cells, dtype=pl.String)})
     [told] = identifiers._value_counts(connection, rows, Settings())
     assert told["distinct_count"] <= len(cells)
@@ -412,7 +421,7 @@ def _files(folder, *suffixes):
 
 
 def _found(folder, *suffixes):
-    connection = duckdb.connect()
+    connection = CONNECTION
     looked = [
         identifiers._look(connection, contract(), file.name, file, Settings()) for file in _files(folder, *suffixes)
     ]
@@ -423,7 +432,7 @@ def _found(folder, *suffixes):
 def test_the_hospital_extract_has_no_identifier():
     """Among 13 tables and 150 columns of drugs, codes, shifted dates and doses; ages over 89 are 91."""
     small = [f for f in ("patients", "prescriptions", "d_items", "omr", "admissions", "chartevents")]
-    connection = duckdb.connect()
+    connection = CONNECTION
     for file in _files(mimic_iv_demo.EXTRACT, ".csv.gz"):
         if file.name.split(".")[0] in small:
             assert identifiers._look(connection, contract(), file.name, file, Settings()).findings == [], file.name

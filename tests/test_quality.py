@@ -12,6 +12,7 @@ from pipelines import contracts, quality, simulator, tables, warehouse
 from pipelines import study as studies
 from pipelines.checks import CheckResult
 from pipelines.cli import quality as oih_quality
+from pipelines.drift import Drift
 from pipelines.errors import CheckError, PipelineError, WorkspaceError
 from pipelines.quality import ledger, page, results, sankey
 from pipelines.quality.results import Threshold
@@ -339,11 +340,70 @@ def test_gaps_that_follow_one_another_are_one(study, tmp_path, connection):
     assert "north clean.pain_score 2020-02 to 2020-03 2 north clean.pain_score 2020-05 1" in shown
 
 
-def test_shifted_dates_have_a_notice(tmp_path, study):
-    sources = {"simulated": {"folder": tmp_path, "dates": "shifted"}}
-    shifted = studies.Study(name="s", title="S", sources=sources, output=tmp_path / "out")
-    assert "so they have no calendar" in quality.write(tmp_path / "q", run_of(), shifted, None).read_text()
-    assert "so they have no calendar" not in quality.write(tmp_path / "q", run_of(), study, None).read_text()
+def page_of(folder, connection, dates, **more):
+    sources = {"simulated": {"folder": folder, "dates": dates}}
+    study = studies.Study(name="s", title="S", sources=sources, output=folder / "out")
+    return text(quality.write(folder / "q", built(**more), study, connection).read_text())
+
+
+def test_results_by_the_calendar_are_off_for_shifted_dates_with_a_notice(tmp_path, connection):
+    shifted, real = page_of(tmp_path, connection, "shifted"), page_of(tmp_path, connection, "real")
+    assert "so they have no calendar" in shifted and "so they have no calendar" not in real
+    assert shifted.count("Off for simulated, whose dates are shifted.") == 5
+    assert "No month is without a row" in real and "No month is without a row" not in shifted
+    assert "Off for" not in real
+
+
+def test_the_page_says_where_nobody_told_whether_dates_are_shifted(tmp_path, connection):
+    said = "Nobody told whether dates are shifted. Results by the calendar are shown for simulated"
+    assert said in page_of(tmp_path, connection, "unknown")
+    assert said not in page_of(tmp_path, connection, "real") + page_of(tmp_path, connection, "shifted")
+
+
+def test_columns_that_are_not_those_of_the_contract_stand_on_the_page_what_stops_a_run_first(study, tmp_path):
+    def found(column, kind, now=None, is_critical=False):
+        return Drift("simulated", "raw_simulated.patient", "patient.csv", column, kind, now, is_critical)
+
+    drifts = [
+        found("shop", "new"),
+        found("<b>", "new"),
+        found("note", "renamed", "notes"),
+        found("sex", "gone", None, True),
+        found("birth_year", "retyped", "text where most values are no INTEGER", True),
+    ]
+    run = run_of(drifts=drifts)
+    shown = quality.write(tmp_path / "q", run, study, None).read_text()
+    rows = [
+        text(row).strip()
+        for row in re.findall(r"<tr>.*?</tr>", shown.split('id="drift"')[1].split("</table>")[0], re.S)
+    ]
+    assert rows == [
+        "Source File Found Severity Column Now",
+        "simulated patient.csv gone critical sex",
+        "simulated patient.csv retyped critical birth_year text where most values are no INTEGER",
+        "simulated patient.csv not declared warning shop, &lt;b&gt;",
+        "simulated patient.csv renamed warning note notes",
+    ]
+    assert results.read(tmp_path / "q") == run
+
+
+def test_a_run_whose_tables_were_not_kept_says_so(study, tmp_path):
+    shown = text(
+        quality.write(tmp_path / "q", run_of(check(), row_counts={"clean.patient": 1}), study, None).read_text()
+    )
+    assert shown.count("The tables of this run were not kept.") == 3
+    assert "The run ended before" not in shown
+
+
+def test_tables_that_grow_with_the_extract_are_cut_and_say_so(study, tmp_path, connection):
+    rows = f"from range({page.ROWS_SHOWN + 7}) as t (number)"
+    connection.execute(
+        "insert into report.unread_text by name select 'text ' || number as drug_text, 'no_strength' as reason, "
+        f"22 as record_count, 22 as patient_count {rows}"
+    )
+    shown = quality.write(tmp_path / "q", built(), study, connection).read_text()
+    assert shown.count('class="wide">text ') == page.ROWS_SHOWN
+    assert "7 more are in the warehouse." in shown
 
 
 # --- the ledger as a Sankey ---

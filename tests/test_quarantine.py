@@ -5,7 +5,7 @@ import shutil
 import polars as pl
 import pytest
 
-from pipelines import contracts, quarantine, sources, tables, warehouse
+from pipelines import contracts, flat_file, quarantine, sources, tables, warehouse
 from pipelines import study as studies
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError, PipelineError, WorkspaceError
@@ -34,7 +34,17 @@ EXTRACT = {
     "diagnosis.csv": "diagnosis_id,patient_id,diagnosis_date,code_system,code",
     "procedure.csv": "procedure_id,patient_id,procedure_date,code_system,code",
 }
-STEPS = ("raw", "reference", "clean", "trajectory")
+CORRECTED = {
+    "type": {"fill_date": "2021-02-01", "drug_text": "'=oxycodone", "route": "'s"},
+    "ragged_row": {
+        "prescription_id": "R5",
+        "patient_id": "P2",
+        "fill_date": "2021-01-01",
+        "drug_text": "oxycodone 5 MG",
+        "strength": "5",
+    },
+    "unknown_patient": {"patient_id": "P2"},
+}
 
 
 def written(content: str) -> str:
@@ -63,6 +73,26 @@ def has_run(tmp_path_factory):
 def study(has_run, tmp_path):
     shutil.copytree(has_run, tmp_path, dirs_exist_ok=True)
     return study_in(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def has_run_again(has_run, tmp_path_factory):
+    """The same after three rows were corrected, one of each way to be rejected, and a second run."""
+    folder = tmp_path_factory.mktemp("corrected")
+    shutil.copytree(has_run, folder, dirs_exist_ok=True)
+    study = study_in(folder)
+    for rule, values in CORRECTED.items():
+        file = correct(study, folder, rule, "prescription", **values)
+        assert quarantine.reprocess(study, file) == [quarantine.Corrected("simulated", "prescription", 1, 0, 0)]
+    run(study)
+    return folder
+
+
+@pytest.fixture
+def corrected(has_run_again, tmp_path):
+    folder = tmp_path / "corrected"
+    shutil.copytree(has_run_again, folder)
+    return study_in(folder)
 
 
 def run(study):
@@ -135,82 +165,62 @@ def test_a_study_that_has_not_run_has_no_quarantine(tmp_path):
         quarantine.counts(study)
 
 
-def test_a_corrected_row_is_loaded_in_the_place_of_the_rejected_one(study, tmp_path):
-    assert delivered(study, "prescription")[0] == 5
-    before = delivered(study, "prescription")
-    file = correct(study, tmp_path, "type", "prescription", fill_date="2021-02-01")
-    assert quarantine.reprocess(study, file) == [quarantine.Corrected("simulated", "prescription", 1, 0, 0)]
-    run(study)
-    assert delivered(study, "prescription") == (5, before[1] + 1, before[2] - 1, 1)
+def test_a_corrected_row_is_loaded_in_the_place_of_the_rejected_one(study, corrected):
+    assert delivered(study, "prescription") == (5, 2, 3, 0)
+    assert delivered(corrected, "prescription") == (5, 4, 1, 3)
     assert select(
-        study, "select source_row, fill_date::varchar from raw_simulated.prescription where source_row = 2"
+        corrected, "select source_row, fill_date::varchar from raw_simulated.prescription where source_row = 2"
     ) == [(2, "2021-02-01")]
-    assert "type" not in [rule for (rule,) in select(study, "select rule from raw.quarantine")]
-    assert (study.sources["simulated"].folder / "prescription.csv").read_text() == written(EXTRACT["prescription.csv"])
+    assert select(corrected, "select rule from raw.quarantine") == [("range",)]
+    delivered_file = corrected.sources["simulated"].folder / "prescription.csv"
+    assert delivered_file.read_text() == written(EXTRACT["prescription.csv"])
 
 
-def test_a_line_that_was_no_record_is_loaded_once_its_columns_are_filled_in(study, tmp_path):
-    columns = dict(
-        prescription_id="R5", patient_id="P2", fill_date="2021-01-01", drug_text="oxycodone 5 MG", strength="5"
-    )
-    file = correct(study, tmp_path, "ragged_row", "prescription", **columns)
-    quarantine.reprocess(study, file)
-    run(study)
-    assert ("ragged_row",) not in select(study, "select rule from raw.quarantine")
-    assert select(study, "select prescription_id from raw_simulated.prescription where source_row = 5") == [("R5",)]
+def test_a_line_that_was_no_record_is_loaded_once_its_columns_are_filled_in(corrected):
+    assert select(corrected, "select prescription_id from raw_simulated.prescription where source_row = 5") == [("R5",)]
 
 
-def test_a_row_that_the_clean_step_rejected_reaches_the_clean_table_once_corrected(study, tmp_path):
-    quarantine.reprocess(study, correct(study, tmp_path, "unknown_patient", "prescription", patient_id="P2"))
-    run(study)
-    assert select(study, "select rule from clean.quarantine where source_table = 'prescription'") == []
-    assert select(study, "select count(*) from clean.prescription where prescription_id = 'simulated:R4'") == [(1,)]
-    assert delivered(study, "prescription")[3] == 1
+def test_a_row_that_the_clean_step_rejected_reaches_the_clean_table_once_corrected(corrected):
+    assert select(corrected, "select rule from clean.quarantine where source_table = 'prescription'") == []
+    assert select(corrected, "select count(*) from clean.prescription where prescription_id = 'simulated:R4'") == [(1,)]
 
 
-def test_the_ledger_adds_up_with_corrected_rows_under_their_own_reason(study, tmp_path):
-    quarantine.reprocess(study, correct(study, tmp_path, "type", "prescription", fill_date="2021-02-01"))
-    run(study)
-    with Workspace(study).connected() as connection:
-        [ledger] = [table for table in tables.of(study) if table.name == "report.row_ledger"]
+def test_the_ledger_adds_up_with_corrected_rows_under_their_own_reason(corrected):
+    with Workspace(corrected).connected() as connection:
+        [ledger] = [table for table in tables.of(corrected) if table.name == "report.row_ledger"]
         for name in ledger.reads:
             warehouse.create_if_missing(connection, contracts.all_contracts()[name])
-        ledger.build(connection, study)
+        ledger.build(connection, corrected)
     found = select(
-        study,
+        corrected,
         "select outcome, reason, row_count from report.row_ledger "
         "where step = 'ingest' and table_name = 'prescription' order by all",
     )
-    assert ("loaded", "corrected", 1) in found
+    assert ("loaded", "corrected", 3) in found
     assert sum(rows for outcome, _, rows in found if outcome != "entered") == 5
     assert ("entered", "", 5) in found
 
 
-def test_the_same_corrections_twice_change_nothing(study, tmp_path):
-    file = correct(study, tmp_path, "type", "prescription", fill_date="2021-02-01")
-    quarantine.reprocess(study, file)
-    kept = Workspace(study).corrections("simulated", "prescription")
-    first = kept.read_bytes()
-    assert quarantine.reprocess(study, file) == [quarantine.Corrected("simulated", "prescription", 0, 0, 1)]
-    run(study)
-    once = select(study, "from raw_simulated.prescription order by source_row"), delivered(study, "prescription")
-    assert quarantine.reprocess(study, file) == [quarantine.Corrected("simulated", "prescription", 0, 0, 1)]
-    run(study)
-    assert once == (
-        select(study, "from raw_simulated.prescription order by source_row"),
-        delivered(study, "prescription"),
-    )
+def test_the_same_corrections_twice_change_nothing(corrected):
+    def left():
+        rows = select(corrected, "from raw_simulated.prescription order by source_row")
+        return rows, delivered(corrected, "prescription")
+
+    kept = Workspace(corrected).corrections("simulated", "prescription")
+    once, first = left(), kept.read_bytes()
+    again = quarantine.reprocess(corrected, corrected.output.parent / "type.csv")
+    assert again == [quarantine.Corrected("simulated", "prescription", 0, 0, 1)]
+    run(corrected)
+    assert left() == once
     assert kept.read_bytes() == first
 
 
-def test_a_second_correction_of_a_row_takes_the_place_of_the_first(study, tmp_path):
-    file = correct(study, tmp_path, "type", "prescription", fill_date="2021-02-01")
-    quarantine.reprocess(study, file)
-    run(study)
+def test_a_second_correction_of_a_row_takes_the_place_of_the_first(corrected):
+    file = corrected.output.parent / "type.csv"
     file.write_text(file.read_text().replace("2021-02-01", "2021-02-09"))
-    assert quarantine.reprocess(study, file) == [quarantine.Corrected("simulated", "prescription", 0, 1, 0)]
-    run(study)
-    assert select(study, "select fill_date::varchar from raw_simulated.prescription where source_row = 2") == [
+    assert quarantine.reprocess(corrected, file) == [quarantine.Corrected("simulated", "prescription", 0, 1, 0)]
+    run(corrected)
+    assert select(corrected, "select fill_date::varchar from raw_simulated.prescription where source_row = 2") == [
         ("2021-02-09",)
     ]
 
@@ -218,26 +228,50 @@ def test_a_second_correction_of_a_row_takes_the_place_of_the_first(study, tmp_pa
 def test_a_corrected_row_that_still_breaks_a_rule_stays_in_quarantine(study, tmp_path):
     before = delivered(study, "prescription")
     quarantine.reprocess(study, correct(study, tmp_path, "type", "prescription", fill_date="still wrong"))
+    key_is_taken = {"quantity": "30", "prescription_id": "R1"}
+    quarantine.reprocess(study, correct(study, tmp_path, "range", "prescription", **key_is_taken))
     run(study)
     assert delivered(study, "prescription") == (*before[:3], 0)
     [row] = quarantine.rows(study, "type")["simulated.prescription"].rows(named=True)
     assert row["fill_date"] == "still wrong"
+    assert ("duplicate_key", 3) in select(study, "select rule, source_row from raw.quarantine")
 
 
-def test_a_corrected_row_whose_key_is_taken_stays_in_quarantine(study, tmp_path):
-    quarantine.reprocess(
-        study, correct(study, tmp_path, "type", "prescription", fill_date="2021-02-01", prescription_id="R1")
-    )
-    run(study)
-    assert ("duplicate_key", 2) in select(study, "select rule, source_row from raw.quarantine")
-
-
-def test_corrections_of_another_delivery_are_refused(study, tmp_path):
-    quarantine.reprocess(study, correct(study, tmp_path, "type", "prescription", fill_date="2021-02-01"))
+def deliver_anew(study):
     file = study.sources["simulated"].folder / "prescription.csv"
     file.write_text(file.read_text() + "R6,P1,2021-03-01,oxycodone 5 MG,5,MG,oral,30,30\n")
-    with pytest.raises(ExtractError, match=r"prescription.csv: is not the file that rows of .* were corrected for\."):
-        run(study)
+
+
+def test_corrections_of_another_delivery_are_refused_until_they_are_let_go(corrected):
+    deliver_anew(corrected)
+    with pytest.raises(
+        ExtractError,
+        match=r"prescription.csv: is not the file that rows of raw_simulated.prescription were corrected for. Let go of "
+        r"these corrections with oih quarantine forget STUDY --source simulated --table prescription, and correct",
+    ):
+        run(corrected)
+    assert quarantine.forget(corrected) == {"simulated.prescription": 3}
+    assert not Workspace(corrected).corrections("simulated", "prescription").exists()
+    run(corrected)
+    assert delivered(corrected, "prescription") == (6, 3, 3, 0)
+    assert quarantine.forget(corrected) == {}
+
+
+def test_corrections_of_a_file_that_is_as_it_was_stay(corrected):
+    kept = Workspace(corrected).corrections("simulated", "prescription")
+    before = kept.read_bytes()
+    assert quarantine.forget(corrected) == {"simulated.prescription": 0}
+    assert kept.read_bytes() == before
+
+
+def test_only_the_corrections_of_the_named_table_are_let_go(corrected):
+    deliver_anew(corrected)
+    assert quarantine.forget(corrected, "simulated", "diagnosis") == {}
+    with pytest.raises(PipelineError, match="elsewhere: is no delivered table"):
+        quarantine.forget(corrected, table="elsewhere")
+    with pytest.raises(PipelineError, match="elsewhere: is no source"):
+        quarantine.forget(corrected, "elsewhere")
+    assert quarantine.forget(corrected, "simulated", "prescription") == {"simulated.prescription": 3}
 
 
 def test_a_row_that_is_not_in_quarantine_cannot_be_corrected(study, tmp_path):
@@ -269,14 +303,20 @@ def test_a_row_corrected_twice_in_one_file_is_refused(study, tmp_path):
         quarantine.reprocess(study, file)
 
 
-def test_an_apostrophe_before_a_formula_is_no_part_of_the_value(study, tmp_path):
-    quarantine.reprocess(
-        study,
-        correct(study, tmp_path, "type", "prescription", fill_date="2021-02-01", drug_text="'=oxycodone", route="'s"),
-    )
-    run(study)
+def test_an_apostrophe_before_a_formula_is_no_part_of_the_value(corrected):
     query = "select drug_text, route from raw_simulated.prescription where source_row = 2"
-    assert select(study, query) == [("=oxycodone", "'s")]
+    assert select(corrected, query) == [("=oxycodone", "'s")]
+
+
+def test_a_row_that_is_written_and_fed_back_as_it_was_is_as_it_was(study, tmp_path):
+    given = {"drug_text": "=1+1", "route": "'=x", "strength": "-5", "strength_unit": "'x", "days_supply": " +1"}
+    [rows] = quarantine.rows(study, "type").values()
+    rows = rows.with_columns(pl.lit(value).alias(name) for name, value in given.items())
+    for name in ("corrected.csv", "corrected.parquet"):
+        flat_file.write(rows, tmp_path / name)
+        quarantine.reprocess(study, tmp_path / name)
+        kept = pl.read_parquet(Workspace(study).corrections("simulated", "prescription"))
+        assert kept.select(given.keys()).rows(named=True) == [given], name
 
 
 @pytest.fixture

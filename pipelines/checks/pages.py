@@ -26,6 +26,7 @@ def data_docs(
     facts: Mapping[str, str],
     failures: Sequence[str] = (),
     not_built: Sequence[str] = (),
+    page: str | None = None,
 ) -> Path:
     """Write the Data Docs of one run, of whatever tables it checked before it ended.
 
@@ -36,6 +37,7 @@ def data_docs(
         facts: What to say of the run, by label: study, code version, time.
         failures: What stopped the run; none if it went through.
         not_built: Tables of the study that were not built and checked.
+        page: The page that these stand behind, relative to the folder, to lead back to.
 
     Returns:
         The front page.
@@ -48,6 +50,7 @@ def data_docs(
     view = DefaultJinjaPageView(custom_views_directory=str(TEMPLATES))
     by_table = {table: list(found) for table, found in groupby(results, key=lambda result: result.table)}
     about = {"title": title, "facts": facts, "gx_version": gx_version, "failures": failures, "not_built": not_built}
+    about |= {"page": page}
     folder.mkdir(parents=True, exist_ok=True)
     for table, found in by_table.items():
         with redirect_stdout(io.StringIO()):  # it prints its opinion of a query that does not name {batch}
@@ -56,6 +59,8 @@ def data_docs(
             )
         checks.header_row += ["Failing rows", "Rows", "Severity", "Why"]
         for row, result in zip(checks.table, found, strict=True):
+            if result.status == "not_applicable":  # it was true of no row, which is no tick
+                row[0], row[-1] = "n/a", "not applicable"
             row += _cells(result)
         document = RenderedDocumentContent(sections=[RenderedSectionContent(content_blocks=[checks])])
         page = view.render(document, template="table.html", table=table, results=found, **about)

@@ -5,7 +5,7 @@ quarantine instead of stopping the run.
 """
 
 from pipelines.extracts.delivered import require_folder
-from pipelines.extracts.head import heads
 from pipelines.extracts.loading import Loaded, delivered_files, load
+from pipelines.extracts.sample import heads
 
 __all__ = ["Loaded", "delivered_files", "heads", "load", "require_folder"]

@@ -20,8 +20,18 @@ IS_SAME_ROW = "{0}.source_file = corrected.source_file and {0}.source_row = corr
 IS_MINE = "step = 'ingest' and source = $source and table_name = $table_name"
 
 
+def stale(kept: pl.DataFrame, delivered: Iterable[DeliveredFile | Taken]) -> pl.DataFrame:
+    """The corrections that are for a file that is not delivered any more, or has other content now."""
+    contents = {found.where: found.sha256 for found in delivered}
+    return kept.filter(pl.col("sha256").ne_missing(pl.col("source_file").replace_strict(contents, default=None)))
+
+
 def take(
-    connection: Connection, contract: Contract, file: Path | None, delivered: Iterable[DeliveredFile | Taken]
+    connection: Connection,
+    contract: Contract,
+    source: str,
+    file: Path | None,
+    delivered: Iterable[DeliveredFile | Taken],
 ) -> None:
     """Fill the temporary table ``corrected``; it is empty where there is no correction.
 
@@ -36,13 +46,12 @@ def take(
     corrections = pl.DataFrame(schema={"source_file": pl.String, "source_row": pl.Int64, **texts})
     if file is not None and file.is_file():
         kept = pl.read_parquet(file)
-        contents = {found.where: found.sha256 for found in delivered}
-        for where, digest in kept.select("source_file", "sha256").unique(maintain_order=True).iter_rows():
-            if contents.get(where) != digest:
-                raise ExtractError(
-                    f"{where}: is not the file that rows of {contract.table} were corrected for. "
-                    f"Correct the rows of the new delivery, and delete {file}."
-                )
+        if len(of_others := stale(kept, delivered)):
+            raise ExtractError(
+                f"{of_others['source_file'][0]}: is not the file that rows of {contract.table} were corrected for. "
+                f"Let go of these corrections with oih quarantine forget STUDY --source {source} "
+                f"--table {contract.name}, and correct the rows of the new delivery."
+            )
         missing = [pl.lit(None, pl.String).alias(name) for name in texts if name not in kept.columns]
         corrections = kept.with_columns(missing).select(corrections.columns).cast(corrections.schema)
     connection.register("correction_rows", corrections)

@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import duckdb
-import polars as pl
 
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
@@ -38,9 +37,7 @@ def find(connection: Connection, contract: Contract, path: Path) -> dict[str, Pa
 
 def read(file: DeliveredFile) -> Delivery:
     """Read the declared columns as text; a row's number is its place in the table."""
-    with _attached(file.connection, file.path):
-        [(schema, table)] = _tables(file.connection, file.contract, file.path)
-        rows = f"{_ATTACHED}.{sql_name(schema)}.{sql_name(table)}"
+    with attached(file.connection, file.contract, file.path) as rows:
         try:
             delivered = [name for name, *_ in file.connection.execute(f"describe {rows}").fetchall()]
             columns = check_columns(file, delivered)
@@ -53,33 +50,16 @@ def read(file: DeliveredFile) -> Delivery:
     return Delivery(file, columns, count(file.connection, file.table))
 
 
-def head(
-    connection: Connection, contract: Contract, path: Path, limit_rows: int = 1000
-) -> list[tuple[str, pl.DataFrame]]:
-    """The first rows of the table, as they are typed in the database.
+@contextmanager
+def attached(connection: Connection, contract: Contract, path: Path) -> Iterator[str]:
+    """Open the database, and give the table's name in SQL.
 
     Raises:
         ExtractError: The database cannot be opened, or several schemas have the table.
     """
-    require_folder(path)
-    with _attached(connection, path):
-        return [
-            (
-                _where(path, schema, table),
-                connection.sql(f"from {_ATTACHED}.{sql_name(schema)}.{sql_name(table)} limit {limit_rows}").pl(),
-            )
-            for schema, table in _tables(connection, contract, path)
-        ]
-
-
-def sample(connection: Connection, contract: Contract, path: Path, rows: int) -> pl.DataFrame:
-    """Every column as text, of some rows from all over the table."""
     with _attached(connection, path):
         [(schema, table)] = _tables(connection, contract, path)
-        table = f"{_ATTACHED}.{sql_name(schema)}.{sql_name(table)}"
-        share = 100 * rows / max(count(connection, table), 1)
-        sampled = "" if share >= 100 else f"using sample {share:.6f} percent (system, 1)"
-        return connection.sql(f"select columns(*)::varchar from {table} {sampled}").pl()
+        yield f"{_ATTACHED}.{sql_name(schema)}.{sql_name(table)}"
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def load(
             f"{columns} from {delivery.file.table}"
             for delivery in deliveries
         ]
-        corrections.take(work, contract, corrected, [*files, *(earlier if is_added else [])])
+        corrections.take(work, contract, source, corrected, [*files, *(earlier if is_added else [])])
         if is_added:
             corrections.keep_current(work, contract, source, deliveries)
         work.execute(f"create temp view as_delivered as {' union all '.join(parts or [none])}")

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 
 from pipelines import contracts, paths, reporting, warehouse
 from pipelines.checks import CheckResult
+from pipelines.drift import Drift
 from pipelines.quality import ledger
 from pipelines.quality.results import Before, RunResults, changes, row_changes
 from pipelines.study import Study
@@ -26,6 +27,8 @@ from pipelines.warehouse import Connection
 
 TEMPLATES = paths.REPORTS / "quality"
 CODES_SHOWN = 50
+ROWS_SHOWN = 200  # of any table that grows with the extract; the warehouse has all
+AXIS = {"axisX": {"labelFlush": False, "labelSeparation": 6}}  # else the first month stands in the second
 PREFERRED_SCORES = ("0", "5", "10")
 
 Row = dict[str, Any]
@@ -69,6 +72,11 @@ def write(
             statuses=Counter(result.status for result in now.results),
             open=sorted((r for r in now.results if r.is_open), key=lambda r: (r.severity, r.status)),
             by_table=_by_table(now.results),
+            drifts=_by_file(now.drifts),
+            untold_sources=[name for name, source in sorted(study.sources.items()) if source.dates == "unknown"],
+            rows_shown=ROWS_SHOWN,
+            has_tables=connection is not None,
+            has_plausibility=any(table.startswith("quality.") for table in found.built),
             has_ledger="report.row_ledger" in found.built,
             diagrams=ledger.diagrams(found.ledger(), partial(_label, "outcome")),
             ledger=found.ledger(),
@@ -188,6 +196,16 @@ def _by_table(results: Sequence[CheckResult]) -> dict[str, list[CheckResult]]:
     return found
 
 
+def _by_file(drifts: Sequence[Drift]) -> list[Row]:
+    """What stops a run first; the new columns of one file are one row."""
+    rows: dict[tuple[str, ...], Row] = {}
+    for drift in drifts:
+        key = (drift.source, drift.where, drift.kind, "" if drift.kind == "new" else drift.column)
+        row = rows.setdefault(key, {"drift": drift, "columns": []})
+        row["columns"].append(drift.column)
+    return sorted(rows.values(), key=lambda row: not row["drift"].is_critical)
+
+
 def _code_changes(before: pl.DataFrame | None, now: pl.DataFrame | None, min_cell_count: int) -> list[Row]:
     """Codes of enough patients that only one of two runs has."""
     if before is None or now is None:
@@ -276,12 +294,13 @@ def _dated(row: Row) -> Row:
 
 
 def _chart(name: str, rows: list[Row]) -> Markup:
-    definition = (
-        _environment()
-        .get_template(f"charts/{name}.yaml")
-        .render(style=json.dumps(reporting.STYLE), is_shifted=bool(rows[0].get("is_shifted")))
-    )
-    return reporting.svg(yaml.safe_load(definition) | {"data": {"values": rows}})
+    return reporting.svg(_definition(name, bool(rows[0].get("is_shifted"))) | {"data": {"values": rows}})
+
+
+@cache
+def _definition(name: str, is_shifted: bool) -> dict[str, Any]:
+    style = json.dumps(reporting.STYLE | AXIS)
+    return yaml.safe_load(_environment().get_template(f"charts/{name}.yaml").render(style=style, is_shifted=is_shifted))
 
 
 def _month_start(number: int) -> date:
@@ -311,6 +330,7 @@ def _count(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), jinja2.FileSystemLoader(paths.REPORTS)]),

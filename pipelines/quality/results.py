@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines import warehouse
 from pipelines.checks import CheckResult
+from pipelines.drift import Drift
 from pipelines.errors import PipelineError, WorkspaceError
 from pipelines.workspace import Workspace
 
@@ -32,6 +33,7 @@ class RunResults(BaseModel):
     Attributes:
         failures: What stopped it; none where it was published.
         not_built: Tables of the study that were not built and checked.
+        drifts: Where the delivered columns are not those of the contracts.
         row_counts: Rows of each table that was built.
         results: Every check, in the order of flow.
     """
@@ -46,6 +48,7 @@ class RunResults(BaseModel):
     started_at: datetime
     failures: list[str] = []
     not_built: list[str] = []
+    drifts: list[Drift] = []
     row_counts: dict[str, int] = {}
     results: list[CheckResult] = []
 

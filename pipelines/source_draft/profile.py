@@ -155,7 +155,7 @@ def _tables(folder: Path, files: list[Path]) -> Iterable[tuple[str, str]]:
 
 def _profile(connection: Connection, folder: Path, table: str, glob: str) -> TableProfile:
     contract = text_contract(table, glob, [])
-    header = next((head.rows.columns for head in extracts.heads(contract, folder)), None)
+    header = next((head.rows.columns for head in extracts.heads(contract, folder) if not head.is_json), None)
     if header is None:
         raise ExtractError(f"{glob}: has no header that can be read. Save it with the column names in its first line.")
     names = _unique_names(header)
