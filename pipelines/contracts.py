@@ -232,7 +232,8 @@ class Contract(_Strict):
 
     @property
     def ddl(self) -> str:
-        columns = ", ".join(f"{name} {type_}" for name, type_ in self.types.items())
+        # A delivered column may be called by a word that SQL keeps for itself.
+        columns = ", ".join(f'"{name}" {type_}' for name, type_ in self.types.items())
         return f"create or replace table {self.table} ({columns})"
 
     @property

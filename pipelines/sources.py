@@ -50,7 +50,7 @@ def map_rows(connection: Connection, mapping: SqlFile, contract: Contract) -> in
     """
     schema = mapping.table.split(".")[0]
     types = {name: type_ for name, type_ in contract.types.items() if name not in FILLED_COLUMNS} | MAPPING_COLUMNS
-    columns = ", ".join(f"{name} {type_}" for name, type_ in types.items())
+    columns = ", ".join(f'"{name}" {type_}' for name, type_ in types.items())
     connection.execute(f"create schema if not exists {schema}")
     connection.execute(f"create or replace table {mapping.table} ({columns})")
     insert(connection, mapping, mapping.table, {})
@@ -115,13 +115,14 @@ def _judge(connection: Connection, contract: Contract, source: str) -> None:
         if is_patient
         else "patient.patient_index"
     )
+    keys = ", ".join(f'"{name}"' for name in contract.key)
     patient = "" if is_patient else "left join clean.patient as patient on patient.patient_id = mapped.patient_id"
     connection.execute(
         f"""
         create or replace temp table judged_row as
         with mapped as (
             select *, row_number() over (
-                partition by {", ".join(contract.key)} order by source_table, source_file, source_row
+                partition by {keys} order by source_table, source_file, source_row
             ) - 1 as delivered_before
             from clean_{source}.{contract.name}
             where excluded_reason is null
@@ -147,7 +148,7 @@ def _judge(connection: Connection, contract: Contract, source: str) -> None:
 
 
 def _insert_judged(connection: Connection, contract: Contract, source: str) -> None:
-    columns = ", ".join(name for name in contract.types if name != "source")
+    columns = ", ".join(f'"{name}"' for name in contract.types if name != "source")
     connection.execute(
         f"insert into {contract.table} by name select {columns}, ? as source from judged_row where rule is null",
         [source],
@@ -169,14 +170,14 @@ def _rules(column: Column) -> list[tuple[str, str, str]]:
     """What breaks a column, as (condition, rule, column)."""
     rules = []
     if column.required:
-        rules.append((f"mapped.{column.name} is null", "required", column.name))
+        rules.append((f'mapped."{column.name}" is null', "required", column.name))
     if column.minimum is not None:
-        rules.append((f"mapped.{column.name} < {column.minimum}", "range", column.name))
+        rules.append((f'mapped."{column.name}" < {column.minimum}', "range", column.name))
     if column.maximum is not None:
-        rules.append((f"mapped.{column.name} > {column.maximum}", "range", column.name))
+        rules.append((f'mapped."{column.name}" > {column.maximum}', "range", column.name))
     if column.values is not None:
         known = ", ".join("'" + value.replace("'", "''") + "'" for value in column.values)
-        rules.append((f"mapped.{column.name} not in ({known})", "value", column.name))
+        rules.append((f'mapped."{column.name}" not in ({known})', "value", column.name))
     return rules
 
 
@@ -209,7 +210,7 @@ def build_source_coverage(connection: Connection, study: Study) -> None:
     """
     create(connection, contracts.all_contracts()["clean.source_coverage"])
     for contract in filled_contracts():
-        event_date = contract.event_date or "null"
+        event_date = f'"{contract.event_date}"' if contract.event_date else "null"
         dates = f"min({event_date})::date, max({event_date})::date"
         for source in sorted(study.sources):
             connection.execute(

@@ -129,6 +129,23 @@ def test_a_row_that_breaks_one_rule_fails_that_check_alone(connection, key, row,
     assert by_name(results)[check].failing_share == failing_rows / rows
 
 
+def test_columns_may_be_called_by_words_that_sql_keeps_for_itself(connection):
+    columns = [
+        {"name": "select", "type": "VARCHAR", "description": "d", "required": True, "values": ["a"]},
+        {"name": "end", "type": "INTEGER", "description": "d", "minimum": 1, "maximum": 2},
+    ]
+    contract = Contract(table="trajectory.reserved", description="d", key=["select", "end"], columns=columns)
+    connection.execute(contract.ddl)
+    connection.execute("insert into trajectory.reserved values ('a', 1), ('a', 3), ('b', 2), (null, 1)")
+    assert not_passed(checks.check(connection, contract)) == {
+        "select_not_null": ("failed", 1),
+        "select_in_set": ("failed", 1),
+        "end_between": ("failed", 1),
+    }
+    alone = contract.model_copy(update={"key": ["end"]})
+    assert not_passed(checks.check(connection, alone))["key_unique"] == ("failed", 2)
+
+
 def test_columns_in_another_order_do_not_match(connection):
     contract = prescription()
     connection.execute(contract.ddl)

@@ -111,6 +111,30 @@ def test_drafts_of_unprepared_files_load_every_row_at_once(project, extract):
     }
 
 
+CLAIM = """
+    patient_id | start      | end        | medication            | select | at
+    -----------+------------+------------+-----------------------+--------+---
+    M#         | 2021-03-15 | 2021-04-14 | OXYCODONE 5 MG TABLET | 7      | 3
+"""
+MEMBER = """
+    patient_id | sex | end
+    -----------+-----+-----------
+    M#         | F   | 2021-12-31
+"""
+
+
+def test_columns_may_be_called_by_words_that_sql_keeps_for_itself(project, extract):
+    deliver(extract, "claim.csv", CLAIM, repeat=20)
+    deliver(extract, "member.csv", MEMBER, repeat=20)
+    source_draft.draft("clinic", [extract])
+    assert loaded("clinic", extract) == {
+        "patient": (20, 0, 0),
+        "prescription": (20, 0, 0),
+        "adjuvant": (0, 20, 0),
+    }
+    assert [gap for gap in open_gaps("clinic") if gap.where.endswith(".sql")] == []
+
+
 def test_what_only_a_human_can_decide_is_open_and_the_rest_is_not(project, extract):
     deliver(extract, "Pharmacy.csv", PHARMACY, repeat=20)
     deliver(extract, "survey.csv", SURVEY, repeat=20)

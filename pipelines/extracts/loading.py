@@ -403,7 +403,7 @@ def _create_or_evolve(connection: Connection, contract: Contract) -> None:
     found = {name: type_ for name, type_, *_ in connection.execute(f"describe {contract.table}").fetchall()}
     if list(found.items()) == list(contract.types.items()):
         return
-    shared = ", ".join(name for name in contract.types if name in found)
+    shared = ", ".join(sql_name(name) for name in contract.types if name in found)
     connection.execute(f"create temp table earlier as select {shared} from {contract.table}")
     create(connection, contract)
     connection.execute(f"insert into {contract.table} by name from earlier")

@@ -284,10 +284,10 @@ def _patient_parts(source: str, found: Draft) -> dict[str, str | tuple[str, str]
         unread = [value for value in sex.values if value.strip().lower() not in words]
         if sex.is_number:
             unread = [f"{sex.minimum} to {sex.maximum}"]
-        sql = _read_as(f"lower(trim({sex.name}::varchar))", roles.SEX)
+        sql = _read_as(f"lower(trim(delivered.{sex.name}::varchar))", roles.SEX)
         parts["sex"] = (sql, f"what do {', '.join(unread)} mean?") if unread else sql
     if "birth_year" in found.columns:
-        parts["birth_year"] = f"{found.columns['birth_year'].name}::integer"
+        parts["birth_year"] = f"delivered.{found.columns['birth_year'].name}::integer"
     elif "birth_date" in found.columns:
         parts["birth_year"] = f"year({_day(found, 'birth_date')})"
     for name in ("observation_start_date", "observation_end_date", "death_date"):
@@ -392,7 +392,7 @@ def _asked(found: Draft, part: str, sql: str) -> str | tuple[str, str]:
 
 
 def _prefixed(source: str, found: Draft, part: str) -> str:
-    return f"'{source}:' || {_of(found)}{found.columns[part].name}"
+    return f"'{source}:' || delivered.{found.columns[part].name}"
 
 
 def _row_id(source: str, found: Draft) -> str:
@@ -407,15 +407,10 @@ def _day(found: Draft, part: str) -> str:
 
 def _moment(found: Draft, part: str) -> str:
     column = found.columns[part]
-    name = f"{_of(found)}{column.name}"
+    name = f"delivered.{column.name}"
     if column.type in ("DATE", "TIMESTAMP"):
         return name
     return f"try_strptime(trim({name}), '{column.date_formats[0]}')"
-
-
-def _of(found: Draft) -> str:
-    """The table's alias in the select; the one of patients has none."""
-    return "" if {"sex", "birth_year", "birth_date"} & set(found.columns) else "delivered."
 
 
 def _read_as(text: str, meanings: dict[str, tuple[str, ...]]) -> str:

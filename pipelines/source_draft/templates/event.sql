@@ -17,7 +17,8 @@ drug_words as (
         ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
     from (
 {% for draft in drafts %}
-        select {{ draft.columns.drug_text.name }} as drug_text from raw_{{ source }}.{{ draft.table.name }}
+        select delivered.{{ draft.columns.drug_text.name }} as drug_text
+        from raw_{{ source }}.{{ draft.table.name }} as delivered
 {% if not loop.last %}
         union
 {% endif %}

@@ -13,10 +13,10 @@ patient as (
     select
 {{ columns }}
         '{{ draft.table.name }}' as source_table,
-        source_file,
-        source_row,
+        delivered.source_file,
+        delivered.source_row,
         null as excluded_reason
-    from raw_{{ source }}.{{ draft.table.name }}
+    from raw_{{ source }}.{{ draft.table.name }} as delivered
 )
 {% else %}
 -- No table of patients was delivered, so a patient is whoever has a row; the first one stands for
@@ -24,10 +24,10 @@ patient as (
 delivered as (
 {% for draft in drafts %}
     select
-        {{ draft.columns.patient_id.name }}::varchar as delivered_id,
+        {{ draft.table.name }}.{{ draft.columns.patient_id.name }}::varchar as delivered_id,
         '{{ draft.table.name }}' as source_table,
-        source_file,
-        source_row
+        {{ draft.table.name }}.source_file,
+        {{ draft.table.name }}.source_row
     from raw_{{ source }}.{{ draft.table.name }}
 {% if not loop.last %}
     union all
