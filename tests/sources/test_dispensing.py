@@ -114,7 +114,7 @@ def test_a_drug_without_a_text_is_what_the_table_of_codes_says(check_sql):
     )
 
 
-@pytest.mark.parametrize("species", ["02", "Veterinary", " animal"])
+@pytest.mark.parametrize("species", ["02", "2", "Veterinary", " animal"])
 def test_what_is_for_an_animal_is_excluded(check, species):
     check(
         f"""
@@ -123,7 +123,9 @@ def test_what_is_for_an_animal_is_excluded(check, species):
         60       | {species}
         61       | 01
         62       |
-        63       | unheard of
+        63       | 1
+        64       | dog
+        65       | V
         """,
         """
         quantity | excluded_reason
@@ -132,6 +134,29 @@ def test_what_is_for_an_animal_is_excluded(check, species):
         61       |
         62       |
         63       |
+        64       | species_not_known
+        65       | species_not_known
+        """,
+    )
+
+
+def test_codes_are_read_without_their_leading_zero(check):
+    check(
+        """
+        quantity | quantity_unit | record_status | prescription_number
+        ---------+---------------+---------------+--------------------
+        60       | 2             | 0             | 1
+        60       | 2             | 2             | 1
+        30       | 1             | 0             | 2
+        90       | 3             | 1             | 2
+        """,
+        """
+        quantity | quantity_unit | excluded_reason
+        ---------+---------------+----------------
+        60       | ML            | reversed_later
+        60       | ML            | reversal
+        30       | EA            | revised_later
+        90       | GM            |
         """,
     )
 

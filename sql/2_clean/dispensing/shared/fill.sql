@@ -10,6 +10,7 @@
 with
 
 -- What a transmission is: codes by reference rows, a negative quantity reverses whatever it says.
+-- A species that is given and not known may be an animal.
 -- Where there is no text the study's own table of codes says what the drug is. Rows are told in the
 -- order of delivery.
 transmission as (
@@ -17,7 +18,11 @@ transmission as (
         fill.* exclude (drug_text),
         coalesce(fill.drug_text, known.drug_text) as drug_text,
         coalesce(fill.ndc, lower(trim(fill.drug_text))) as drug_key,
-        coalesce(species.meaning = 'animal', false) as is_animal,
+        case
+            when species.meaning is not null then species.meaning
+            when nullif(trim(fill.species), '') is null then 'human'
+            else 'unknown'
+        end as species_kind,
         coalesce(status.meaning = 'reversal', false) or coalesce(fill.quantity < 0, false)
             as is_reversal,
         coalesce(status.meaning = 'revision', false) as is_revision,
@@ -70,7 +75,7 @@ sequence as (
     from revised
     window same_fill as (
         partition by
-            is_revised, is_animal, patient_id, drug_key, fill_date, abs(quantity), pharmacy_id,
+            is_revised, species_kind, patient_id, drug_key, fill_date, abs(quantity), pharmacy_id,
             prescription_number, refill_number, partial_fill
         order by source_file, source_row
     )
@@ -106,7 +111,8 @@ fill as (
         opioid.drug_text is not null as is_opioid,
         adjuvant_drug.drug_text is not null as is_adjuvant,
         case
-            when sequence.is_animal then 'veterinary_fill'
+            when sequence.species_kind = 'animal' then 'veterinary_fill'
+            when sequence.species_kind = 'unknown' then 'species_not_known'
             when sequence.is_status_unknown then 'record_status_not_known'
             when sequence.is_reversal and sequence.has_nothing_to_reverse then 'reversal_of_no_fill'
             when sequence.is_reversal then 'reversal'
