@@ -244,6 +244,80 @@ def test_fills_that_differ_are_no_copies_and_are_taken_back_one_by_one(check, co
     )
 
 
+OXYCODONE = "OXYCODONE HCL 5 MG TABLET"
+VOIDS = {
+    "the drug spelled otherwise": "A | RX1 | 60 | 0 | 01 | Oxycodone 5mg tab | ",
+    "the drug left out": "A | RX1 | 60 | 0 | 01 | | ",
+    "the code without hyphens": f"A | RX1 | 60 | 0 | 01 | {OXYCODONE} | 00406055201",
+    "no quantity": f"A | RX1 |  | 0 | 01 | {OXYCODONE} | 00406-0552-01",
+    "a quantity of zero": f"A | RX1 | 0 | 0 | 01 | {OXYCODONE} | 00406-0552-01",
+    "no refill and no part": f"A | RX1 | 60 |  |  | {OXYCODONE} | 00406-0552-01",
+    "nothing but its number": "A | RX1 |  |  |  |  | ",
+}
+
+
+@pytest.mark.parametrize("void", VOIDS.values(), ids=VOIDS)
+def test_a_void_names_its_fill_by_the_number_of_the_prescription(check, void):
+    fill = f"A | RX1 | 60 | 0 | 01 | {OXYCODONE} | 00406-0552-01"
+    columns = "pharmacy_id | prescription_number | quantity | refill_number | partial_fill | drug_text | ndc"
+    names_no_drug = void.rstrip(" |").endswith(("| 01", "| RX1"))
+    check(
+        f"{columns} | record_status\n-\n{fill} |\n{void} | void\n{fill} |",
+        f"""
+        prescription_id    | excluded_reason
+        -------------------+----------------
+        dispensing:d.csv:1 | reversed_later
+        dispensing:d.csv:2 | {"drug_not_named" if names_no_drug else "reversal"}
+        dispensing:d.csv:3 |
+        """,
+    )
+
+
+def test_of_two_fills_of_a_prescription_on_a_day_a_void_without_a_quantity_takes_back_the_last(check):
+    check(
+        "prescription_number | quantity | record_status\n-\nRX1 | 60 |\nRX1 | 30 |\nRX1 | | void",
+        """
+        prescription_id    | excluded_reason
+        -------------------+----------------
+        dispensing:d.csv:1 |
+        dispensing:d.csv:2 | reversed_later
+        dispensing:d.csv:3 | reversal
+        """,
+    )
+
+
+def test_without_a_number_a_code_is_the_same_with_and_without_hyphens(check):
+    check(
+        "ndc | quantity | record_status\n-\n00406-0552-01 | 60 |\n00406055201 | 60 |\n00406055201 | 60 | void",
+        """
+        prescription_id    | excluded_reason
+        -------------------+-----------------------
+        dispensing:d.csv:1 | reversed_later
+        dispensing:d.csv:2 | duplicate_transmission
+        dispensing:d.csv:3 | reversal
+        """,
+    )
+
+
+def test_one_number_for_two_drugs_is_two_fills(check):
+    check(
+        """
+        prescription_number | drug_text                 | quantity
+        --------------------+---------------------------+---------
+        RX1                 | OXYCODONE HCL 5 MG TABLET | 60
+        RX1                 | OXYCODONE HCL 9 MG TABLET | 60
+        RX1                 | OXYCODONE HCL 5 MG TABLET | 60
+        """,
+        """
+        prescription_id    | excluded_reason
+        -------------------+-----------------------
+        dispensing:d.csv:1 |
+        dispensing:d.csv:2 |
+        dispensing:d.csv:3 | duplicate_transmission
+        """,
+    )
+
+
 def test_fills_of_another_days_supply_are_no_copies(check):
     check(
         "quantity | days_supply\n-\n60 | 30\n60 | 15\n",

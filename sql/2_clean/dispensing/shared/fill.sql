@@ -17,7 +17,7 @@ transmission as (
     select
         fill.* exclude (drug_text),
         coalesce(fill.drug_text, known.drug_text) as drug_text,
-        coalesce(fill.ndc, lower(trim(fill.drug_text))) as drug_key,
+        coalesce(replace(trim(fill.ndc), '-', ''), lower(trim(fill.drug_text))) as drug_key,
         case
             when species.meaning is not null then species.meaning
             when nullif(trim(fill.species), '') is null then 'human'
@@ -58,25 +58,73 @@ revised as (
     from transmission
 ),
 
--- One fill as it comes again and again: sent twice, taken back, sent anew. A void repeats the
--- number of the prescription, the refill, the day and the quantity of what it takes back.
-sequence as (
+-- Which fill it is about. The number of a prescription tells the drug, however a void spells it;
+-- what a void leaves out is that of what was sent last of the prescription and day.
+identified as (
     select
         *,
-        coalesce(
-            lag(is_reversal) over same_fill = false
-            and lag(days_supply) over same_fill is not distinct from days_supply,
-            false
-        ) as follows_its_copy,
+        case when prescription_number is null then drug_key end as fill_drug,
+        case
+            when is_reversal and prescription_number is not null
+                then
+                    coalesce(
+                        abs(nullif(quantity, 0)), last_value(abs(quantity) ignore nulls) over before
+                    )
+            else abs(quantity)
+        end as fill_quantity,
+        case
+            when is_reversal and prescription_number is not null
+                then
+                    coalesce(refill_number, last_value(refill_number ignore nulls) over before)
+            else refill_number
+        end as fill_refill,
+        case
+            when is_reversal and prescription_number is not null
+                then
+                    coalesce(partial_fill, last_value(partial_fill ignore nulls) over before)
+            else partial_fill
+        end as fill_part
+    from revised
+    window before as (
+        partition by is_revised, patient_id, pharmacy_id, prescription_number, fill_date
+        order by source_file, source_row
+        rows between unbounded preceding and 1 preceding
+    )
+),
+
+-- One fill as it comes again and again: sent twice, taken back, sent anew.
+counted as (
+    select
+        *,
+        count_if(is_reversal) over same_fill as reversal_count,
         coalesce(bool_or(is_reversal) over (
             same_fill rows between 1 following and unbounded following
         ), false) as is_reversed,
         coalesce(lag(is_reversal) over same_fill, true) as has_nothing_to_reverse
-    from revised
+    from identified
     window same_fill as (
         partition by
-            is_revised, species_kind, patient_id, drug_key, fill_date, abs(quantity), pharmacy_id,
-            prescription_number, refill_number, partial_fill
+            is_revised, species_kind, patient_id, fill_drug, fill_date, fill_quantity, pharmacy_id,
+            prescription_number, fill_refill, fill_part
+        order by source_file, source_row
+    )
+),
+
+-- A copy is of the same drug, too, and nothing was taken back in between.
+sequence as (
+    select
+        *,
+        coalesce(
+            lag(is_reversal) over same_drug = false
+            and lag(reversal_count) over same_drug = reversal_count
+            and lag(days_supply) over same_drug is not distinct from days_supply,
+            false
+        ) as follows_its_copy
+    from counted
+    window same_drug as (
+        partition by
+            is_revised, species_kind, patient_id, drug_key, fill_date, fill_quantity, pharmacy_id,
+            prescription_number, fill_refill, fill_part
         order by source_file, source_row
     )
 ),
