@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import contracts, extracts, paths
+from pipelines import checks, contracts, extracts, paths
 from pipelines.contracts import Contract
 from pipelines.errors import ContractError, ExtractError, LedgerError
 from tests.test_extracts import a_contract, refusal
 
+DELIVERY = contracts.read(paths.DATA_CONTRACTS / "0_raw" / "delivery.yaml")
 MODES = ("snapshot", "increment", "upsert")
 
 
@@ -66,6 +67,10 @@ def counts(connection) -> list[tuple]:
     ).fetchall()
 
 
+def copies(connection) -> dict[str, list[str] | None]:
+    return dict(connection.execute("select source_file, also_delivered_as from raw.delivery").fetchall())
+
+
 def everything(connection) -> list[list[tuple]]:
     return [
         connection.execute(f"from {table} order by all").fetchall()
@@ -107,16 +112,26 @@ def test_the_first_increment_needs_a_file(deliver):
         deliver(rx("increment"))
 
 
-def test_a_content_that_was_loaded_changes_nothing_under_another_name(deliver, connection):
-    deliver(rx("increment"), jan="1,10")
+@pytest.mark.parametrize("key", [["id"], []])
+def test_a_content_that_was_loaded_changes_no_row_under_another_name_and_is_told(deliver, connection, key):
+    contract = rx("increment").model_copy(update={"key": key})
+    deliver(contract, jan="1,10")
     before = everything(connection)
-    deliver(rx("increment"), january="1,10", january_copy="1,10")
-    assert everything(connection) == before
+    assert copies(connection) == {"jan.csv": None}
+    for _ in range(2):
+        deliver(contract, january="1,10", january_copy="1,10")
+        assert everything(connection)[:2] == before[:2]
+        assert copies(connection) == {"jan.csv": ["january.csv", "january_copy.csv"]}
+    deliver(contract, feb="1,10")
+    assert copies(connection) == {"jan.csv": ["feb.csv", "january.csv", "january_copy.csv"]}
+    [told] = [found for found in checks.check(connection, DELIVERY) if found.check.startswith("a_file_of_the_same")]
+    assert (told.status, told.severity, told.failing_rows) == ("failed", "warning", 1)
 
 
 def test_a_content_that_is_delivered_twice_at_once_is_loaded_once(deliver, connection):
     deliver(rx("increment"), jan="1,10", jan_copy="1,10")
     assert counts(connection) == [("jan.csv", 1, 1, 1, 0, 0)]
+    assert copies(connection) == {"jan.csv": ["jan_copy.csv"]}
 
 
 @pytest.mark.parametrize("mode", ["increment", "upsert"])
@@ -168,9 +183,23 @@ def test_a_later_files_row_replaces_the_row_of_its_key(deliver, connection):
     deliver(rx("upsert"), jan="1,10 2,20")
     loaded = deliver(rx("upsert"), feb="", feb2="", mar="02,21 3,30")
     assert rows(connection) == [(1, 10, "jan.csv"), (2, 21, "mar.csv"), (3, 30, "mar.csv")]
-    assert counts(connection)[1:] == [("jan.csv", 1, 2, 1, 0, 1), ("mar.csv", 3, 2, 2, 0, 0)]
-    assert loaded == extracts.Loaded(4, 3, 0, ("feb.csv", "jan.csv", "mar.csv"), 1)
+    assert counts(connection)[2:] == [("jan.csv", 1, 2, 1, 0, 1), ("mar.csv", 4, 2, 2, 0, 0)]
+    assert loaded == extracts.Loaded(4, 3, 0, ("feb.csv", "feb2.csv", "jan.csv", "mar.csv"), 1)
     assert quarantine(connection) == []
+
+
+def test_a_later_file_that_says_what_an_earlier_one_did_takes_back_what_came_in_between(deliver, connection):
+    deliver(rx("upsert"), d1="1,10")
+    deliver(rx("upsert"), d2="1,20")
+    deliver(rx("upsert"), d3="1,10")
+    assert rows(connection) == [(1, 10, "d3.csv")]
+    one_by_one = everything(connection)
+    assert [name for name, *_ in counts(connection)] == ["d1.csv", "d2.csv", "d3.csv"]
+    deliver(rx("upsert"), d1="1,10", d2="1,20", d3="1,10")
+    assert everything(connection) == one_by_one
+    deliver(rx("upsert"), D3="1,10")  # upper and lower case are the same
+    assert everything(connection) == one_by_one
+    assert set(copies(connection).values()) == {None}
 
 
 def test_files_follow_one_another_by_name_whenever_each_was_loaded(deliver, connection):

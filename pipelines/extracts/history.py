@@ -38,32 +38,49 @@ def taken(connection: Connection, contract: Contract, source: str) -> list[Taken
     return [Taken(where, digest, sequence, then == now) for where, digest, sequence, then in files]
 
 
-def new_files(files: list[DeliveredFile], earlier: list[Taken]) -> list[DeliveredFile]:
-    """The files that no earlier run has loaded, each content once, in the order of their paths.
+def new_files(contract: Contract, files: list[DeliveredFile], earlier: list[Taken]) -> list[DeliveredFile]:
+    """The files that no earlier run has loaded, in the order of their paths.
 
+    Of an increment each content is taken once, whatever its name: it would add nothing, or the same again. Of an upsert
+    the name counts, too: a later file that says what an earlier one did takes back what came in between.
     All of them are new where the contract changed since, if those of earlier runs are among them.
 
     Raises:
         ExtractError: A file is not what it was when it was loaded, or is needed again and not there.
     """
-    contents = {file.sha256: file for file in reversed(files)}
-    distinct = [file for file in files if contents[file.sha256] is file]
+    contents = {_identity(contract, file): file for file in reversed(files)}
+    distinct = [file for file in files if contents[_identity(contract, file)] is file]
     if not are_kept(earlier):
-        if gone := next((file for file in earlier if file.sha256 not in contents), None):
+        if gone := next((file for file in earlier if _identity(contract, file) not in contents), None):
             raise ExtractError(
                 f"{gone.where}: was loaded before its contract changed, and is not in the extract any more. "
                 "Deliver it again, with all earlier files."
             )
         return distinct
-    known = {file.sha256 for file in earlier}
+    known = {_identity(contract, file) for file in earlier}
     names = {stem(file.where) for file in earlier}
-    fresh = [file for file in distinct if file.sha256 not in known]
+    fresh = [file for file in distinct if _identity(contract, file) not in known]
     if changed := next((file for file in fresh if stem(file.where) in names), None):
         raise ExtractError(
-            f"{changed.where}: is not what it was when it was loaded, but {changed.contract.table} grows by new files. "
+            f"{changed.where}: is not what it was when it was loaded, but {contract.table} grows by new files. "
             "Deliver what is new or corrected in a file of another name."
         )
     return fresh
+
+
+def copies(contract: Contract, files: list[DeliveredFile], earlier: list[Taken]) -> dict[str, list[str]]:
+    """Names of files that are not taken, by the name under which their content is."""
+    taken_as = {_identity(contract, file): file.where for file in reversed([*earlier, *files])}
+    names: dict[str, list[str]] = {}
+    for file in files:
+        where = taken_as[_identity(contract, file)]
+        if stem(where) != stem(file.where):
+            names.setdefault(where, []).append(file.where)
+    return names
+
+
+def _identity(contract: Contract, file: DeliveredFile | Taken) -> tuple[str, ...]:
+    return (stem(file.where), file.sha256) if contract.delivery == "upsert" else (file.sha256,)
 
 
 def are_kept(earlier: list[Taken]) -> bool:

@@ -76,8 +76,9 @@ def load(
     of this happens or nothing.
 
     A ``snapshot`` replaces what was there. An ``increment`` is added to what earlier runs loaded, whether or not
-    their files are still delivered: a content that was loaded once changes nothing. An ``upsert`` is, too, and of
-    the rows with one key that of the last file stays, in the order of the files' paths, whenever each was loaded.
+    their files are still delivered: a content that was loaded once changes no row, and raw.delivery names its copies.
+    An ``upsert`` is, too, but there a content under a new name is a new file; of the rows with one key that of the
+    last file stays, in the order of the files' paths, whenever each was loaded.
     Earlier runs are those in the same warehouse.
 
     Args:
@@ -116,8 +117,10 @@ def load(
                 "Deliver it, or correct the folder."
             )
         is_added = bool(earlier) and history.are_kept(earlier)
+        copies: dict[str, list[str]] = {}
         if contract.delivery != "snapshot":
-            files = history.new_files(files, earlier)
+            copies = history.copies(contract, files, earlier if is_added else [])
+            files = history.new_files(contract, files, earlier)
         work.execute(
             "create temp table rejected "
             "(source_file varchar, source_row bigint, rule varchar, column_name varchar, record varchar)"
@@ -143,7 +146,7 @@ def load(
                 _reject_known(work, contract)
             _reject_repeated(work, contract)
         first = 1 + (max(file.sequence or 0 for file in earlier) if is_added else 0)
-        return _publish(work, contract, source, deliveries, first)
+        return _publish(work, contract, source, deliveries, copies, first)
 
 
 def _read(file: DeliveredFile) -> Delivery:
@@ -289,10 +292,18 @@ def _reject_repeated(connection: Connection, contract: Contract) -> None:
     connection.unregister("repeated")
 
 
-def _publish(connection: Connection, contract: Contract, source: str, deliveries: list[Delivery], first: int) -> Loaded:
+def _publish(
+    connection: Connection,
+    contract: Contract,
+    source: str,
+    deliveries: list[Delivery],
+    copies: dict[str, list[str]],
+    first: int,
+) -> Loaded:
     """Fill the raw table, the quarantine and the list of deliveries, and prove that they add up.
 
     Args:
+        copies: Files of a content that is taken under another name, by that name.
         first: Sequence number of the first of these files; 1 if they replace what was there.
     """
     mine = {"source": source, "table_name": contract.name}
@@ -330,6 +341,13 @@ def _publish(connection: Connection, contract: Contract, source: str, deliveries
                 $sequence as sequence,
                 $contract_fingerprint as contract_fingerprint""",
             mine | _described(delivery) | {"sequence": sequence},
+        )
+    for where, names in copies.items():
+        connection.execute(
+            f"""update raw.delivery
+            set also_delivered_as = list_sort(list_distinct(list_concat(also_delivered_as, $names)))
+            where {is_mine} and source_file = $where""",
+            mine | {"where": where, "names": names},
         )
     _replace(connection, contract)
     # Of earlier files, too: their rows are counted anew, so that none can be lost since.
