@@ -52,7 +52,7 @@ def test_a_table_goes_through_the_same_rules_as_a_file(connection, path):
 
 
 def test_a_database_without_the_table_is_refused_unless_it_may_be_missing(connection, path):
-    built(path, "create table rx_old (id int)", "create view rx as select 1 as id, 'x' as drug_name, null as day")
+    built(path, "create table rx_old (id int)")
     assert refusal(connection, RX, path) == (
         f"hosp/rx.csv*: no such table in {path}. Deliver it, or correct the folder."
     )
@@ -60,9 +60,20 @@ def test_a_database_without_the_table_is_refused_unless_it_may_be_missing(connec
     assert outcome(connection, optional, path) == Outcome(extracts.Loaded(0, 0, 0, ()), [], [], [])
 
 
-def test_a_table_in_two_schemas_is_refused(connection, path):
-    built(path, "create table rx (id int)", "create schema old", "create table old.rx (id int)")
-    assert "has main.rx, old.rx, but raw_clinic.rx is one table" in refusal(connection, RX, path)
+@pytest.mark.parametrize("may_be_missing", [False, True])
+def test_a_view_in_place_of_a_table_is_refused_though_the_table_may_be_missing(connection, path, may_be_missing):
+    built(path, "create view RX as select 1 as id, 'x' as drug_name, null as day")
+    contract = RX.model_copy(update={"may_be_missing": may_be_missing})
+    assert refusal(connection, contract, path) == (
+        f"{path}: main.RX is a view, and only tables are read. Make it a table (create table as)."
+    )
+
+
+@pytest.mark.parametrize("kind", ["table old.rx (id int)", "view old.rx as select 1 as id"])
+def test_a_table_in_two_schemas_is_refused(connection, path, kind):
+    built(path, "create table rx (id int)", "create schema old", f"create {kind}")
+    said = refusal(connection, RX, path)
+    assert "has main.rx, old.rx, but raw_clinic.rx is one table. Leave one: drop or rename the others" in said
 
 
 def test_a_table_of_any_schema_and_odd_name_is_found(connection, path):

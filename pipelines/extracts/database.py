@@ -89,17 +89,26 @@ def _damaged(where: object) -> ExtractError:
 
 
 def _tables(connection: Connection, contract: Contract, path: Path) -> list[tuple[str, str]]:
-    # A view is not delivered: what it shows may lie elsewhere.
     listed = connection.execute(
-        "select schema_name, table_name from duckdb_tables() where database_name = ? and not internal order by all",
-        [_ATTACHED],
+        """select schema_name, table_name, false as is_view from duckdb_tables()
+        where database_name = $database and not internal
+        union all
+        select schema_name, view_name, true from duckdb_views() where database_name = $database and not internal
+        order by all""",
+        {"database": _ATTACHED},
     ).fetchall()
     name = PurePosixPath(files_of(contract)).name.lower().split(".")[0]
-    found = [(schema, table) for schema, table in listed if fnmatchcase(table.lower(), name)]
+    found = [named for named in listed if fnmatchcase(named[1].lower(), name)]
     if len(found) > 1:
-        several = ", ".join(f"{schema}.{table}" for schema, table in found)
-        raise ExtractError(f"{path}: has {several}, but {contract.table} is one table. Keep one of them.")
-    return found
+        several = ", ".join(f"{schema}.{table}" for schema, table, _ in found)
+        raise ExtractError(
+            f"{path}: has {several}, but {contract.table} is one table. Leave one: drop or rename the others, or "
+            "deliver a database of the wanted schema alone (attach it, then copy its tables into a new one)."
+        )
+    # What a view shows may lie elsewhere.
+    if view := next((f"{schema}.{table}" for schema, table, is_view in found if is_view), None):
+        raise ExtractError(f"{path}: {view} is a view, and only tables are read. Make it a table (create table as).")
+    return [(schema, table) for schema, table, _ in found]
 
 
 def _where(path: Path, schema: str, table: str) -> str:
