@@ -67,6 +67,7 @@ app.add_typer(contract, name="contract")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, e.g. studies/demo.yaml.")]
 BUG = 70  # what sysexits.h calls an internal software error
+FILES_SHOWN = 5
 CHECKED_STEPS = ("raw", "reference", "clean")
 
 
@@ -128,6 +129,7 @@ def check(study: StudyFile) -> None:
     loaded = studies.load(study)
     _require_inputs(loaded)
     drift.refuse(_print_drift(loaded))
+    _print_unread(loaded)
     wanted = [table for table in tables.of(loaded) if table.step in CHECKED_STEPS]
     folders = [source.folder for source in loaded.sources.values()]
     found = []
@@ -520,6 +522,20 @@ def _print_drift(loaded: studies.Study) -> list["Drift"]:
     for line in drift.lines(drifts):
         console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
     return drifts
+
+
+def _print_unread(loaded: studies.Study) -> None:
+    """Say which delivered files no contract reads: one may be a table under another name."""
+    from pipelines import contracts, extracts
+
+    for name, source in sorted(loaded.sources.items()):
+        if files := extracts.unread(contracts.raw_contracts(name), source.folder):
+            shown = ", ".join(files[:FILES_SHOWN]) + (", …" if len(files) > FILES_SHOWN else "")
+            many = (
+                "1 file that no contract reads" if len(files) == 1 else f"{len(files):,} files that no contract reads"
+            )
+            line = f"warning: {name}: {many} ({shown}). Rename what is a table, move the rest out of the extract."
+            console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
 
 
 def _print_identifiers(found: list) -> None:

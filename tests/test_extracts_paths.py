@@ -7,9 +7,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines import extracts
+from pipelines import cli, extracts
 from pipelines.errors import ContractError, ExtractError
 from pipelines.extracts import csv_file, delivered
+from pipelines.study import Study
 from tests.test_extracts import a_contract, outcome, refusal
 
 TWO = a_contract("a VARCHAR, b VARCHAR", files="hosp/rx.*")
@@ -26,6 +27,36 @@ def folder(tmp_path) -> Path:
 def connection():
     with duckdb.connect() as connection:
         yield connection
+
+
+def test_files_that_no_contract_reads_are_told_by_their_path(folder, tmp_path):
+    for name in ("rx.csv", "RX.sav", "rx_2021.csv", ".DS_Store"):
+        (folder / "hosp" / name).write_text("a,b\n")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "readme.txt").write_text("x")
+    other = a_contract("a VARCHAR", files="hosp/*.sav")
+    only_csv = a_contract("a VARCHAR", files="hosp/rx.csv")
+    assert extracts.unread([only_csv, other], folder) == ["hosp/rx_2021.csv", "notes/readme.txt"]
+    assert extracts.unread([other], folder) == ["hosp/rx.csv", "hosp/rx_2021.csv", "notes/readme.txt"]
+    database = tmp_path / "cdm.duckdb"
+    database.write_bytes(b"")
+    assert extracts.unread([other], database) == []
+
+
+def test_a_check_tells_at_most_five_files_of_a_source_in_one_line(folder, tmp_path, capsys):
+    study = Study(name="s", title="S", sources={"simulated": {"folder": folder}}, output=tmp_path / "out")
+    (folder / "patient.csv").write_text("")
+    cli._print_unread(study)
+    assert capsys.readouterr().out == ""
+    for number in range(1, 8):
+        (folder / f"x{number}.csv").write_text("")
+        cli._print_unread(study)
+    one, *_, five, six, seven = capsys.readouterr().out.splitlines()
+    assert one.startswith("warning: simulated: 1 file that no contract reads (x1.csv). ")
+    assert "(x1.csv, x2.csv, x3.csv, x4.csv, x5.csv)" in five
+    assert seven.startswith(
+        "warning: simulated: 7 files that no contract reads (x1.csv, x2.csv, x3.csv, x4.csv, x5.csv, …)"
+    )
 
 
 # --- Upper and lower case ---

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import file_digest
@@ -92,6 +93,22 @@ def find(contract: Contract, folder: Path) -> dict[str, Path]:
         if twin != where:
             raise ExtractError(f"{where}: is delivered as {twin} too. Keep one of them.")
     return dict(found)
+
+
+def unread(contracts: Sequence[Contract], folder: Path) -> list[str]:
+    """Files below an extract's folder that no contract of its source reads, by their path; hidden ones are left out.
+
+    Empty for a database in its place.
+
+    Raises:
+        ExtractError: As ``find``.
+    """
+    if is_database(folder):
+        return []
+    read = {where for contract in contracts for where in find(contract, folder)}
+    there = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    shown = [path.as_posix() for path in there if not any(part.startswith(".") for part in path.parts)]
+    return sorted(set(shown) - read)
 
 
 def files_of(contract: Contract) -> str:
