@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import polars as pl
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 import pipelines
@@ -27,6 +36,10 @@ def _require_enough_memory(limit: str) -> str:
     if float(number) * (1024 if unit == "G" else 1) < SMALLEST_MEMORY_MB:
         raise ValueError(f"is below {SMALLEST_MEMORY_MB} MB")
     return limit
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 class _Strict(BaseModel):
@@ -105,14 +118,24 @@ class Pain(_Strict):
     Attributes:
         scales: Scales of reference.pain_scale that may stand beside the numerical rating scale. A patient counts on one
             alone: that of the first known score, of two at once the one named first.
-        recall: Time the question asked about.
+        recall: Time the question asked about; with ``unknown`` beside it, or alone, scores count whose source does not
+            tell it. Two times are never mixed.
         settings: Settings that windows read. Scores from hospital speak of the stay; ``unknown`` is for sources that do
             not tell the setting.
     """
 
     scales: list[str] = Field(["NRS"], min_length=1)
-    recall: Literal["now", "average", "worst", "least"] = "now"
+    recall: Annotated[list[Literal["now", "average", "worst", "least", "unknown"]], BeforeValidator(_listed)] = Field(
+        ["now"], min_length=1
+    )
     settings: list[Literal["outpatient", "unknown"]] = Field(["outpatient"], min_length=1)
+
+    @field_validator("recall")
+    @classmethod
+    def _one_time(cls, recall: list[str]) -> list[str]:
+        if len({*recall} - {"unknown"}) > 1:
+            raise PydanticCustomError("one_time", "name one time, and unknown beside it; times are never mixed")
+        return recall
 
 
 class Study(_Strict):
@@ -275,8 +298,9 @@ def _refuse_scales_beside_nrs(path: Path, pain: Pain) -> None:
         "instrument", named=True, unique=True
     )
     usable = [
-        name for name, scale in rows.items() if scale["nrs_use"] != "never" and scale["recall"] in (None, pain.recall)
+        name for name, scale in rows.items() if scale["nrs_use"] != "never" and scale["recall"] in (None, *pain.recall)
     ]
+    recall = " or ".join(pain.recall)
     for name in pain.scales:
         if name not in rows:
             what = f"{name} is no scale of sql/1_reference/pain_scale.csv"
@@ -284,10 +308,10 @@ def _refuse_scales_beside_nrs(path: Path, pain: Pain) -> None:
             reason = rows[name]["nrs_use_reason"]
             what = f"{name} never stands beside NRS ({reason[0].lower()}{reason[1:]})"
         elif name not in usable:
-            what = f"{name} asks about {rows[name]['recall']} pain, the study counts {pain.recall}"
+            what = f"{name} asks about {rows[name]['recall']} pain, the study counts {recall}"
         else:
             continue
-        raise StudyError(f"{path}: pain.scales: {what}. Use {', '.join(usable)} for pain {pain.recall}.")
+        raise StudyError(f"{path}: pain.scales: {what}. Use {', '.join(usable)} for pain {recall}.")
 
 
 def _with_absolute_folders(path: Path, study: Study) -> Study:

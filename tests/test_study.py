@@ -62,7 +62,11 @@ def test_a_table_of_drug_codes_starts_at_the_study_file_and_is_looked_at_at_once
         ({"pain": {"scales": ["PEG"]}}, "Use NRS, PAIN_REPORTED, VAS_10, VAS_100, BPI_NOW for pain now"),
         ({"pain": {"scales": ["NRS", "BPI_WORST"]}}, "BPI_WORST asks about worst pain, the study counts now"),
         ({"pain": {"scales": []}}, "pain.scales: list should have at least 1 item"),
-        ({"pain": {"recall": "ever"}}, "pain.recall: input should be 'now', 'average', 'worst' or 'least'"),
+        (
+            {"pain": {"recall": "ever"}},
+            "pain.recall.0: input should be 'now', 'average', 'worst', 'least' or 'unknown'",
+        ),
+        ({"pain": {"recall": ["now", "worst"]}}, "pain.recall: name one time, and unknown beside it"),
         ({"pain": {"settings": ["icu"]}}, "pain.settings.0: input should be 'outpatient' or 'unknown'"),
         ({"memory_limit": "1MB"}, "memory_limit: is below 256 MB"),
         ({"memory_limit": "0GB"}, "memory_limit: is below 256 MB"),
@@ -78,6 +82,13 @@ def test_what_a_study_cannot_say_is_refused_in_one_line(tmp_path, changes, said)
     assert str(refused.value).startswith(str(tmp_path / "study.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("said", "read"), [("now", ["now"]), (["average", "unknown"], ["average", "unknown"]), ("unknown", ["unknown"])]
+)
+def test_a_study_counts_one_time_of_pain_and_beside_it_the_unknown_one(tmp_path, said, read):
+    assert studies.load(written(tmp_path, pain={"recall": said})).parameters["pain_recall"] == read
+
+
 @pytest.mark.parametrize("name", ["uptodate_parenteral", "anzca_2021", "cdc_2012", None])
 def test_a_set_with_parenteral_factors_can_be_named_for_parenteral_doses(tmp_path, name):
     loaded = studies.load(written(tmp_path, parenteral_factor_set=name))
@@ -87,11 +98,11 @@ def test_a_set_with_parenteral_factors_can_be_named_for_parenteral_doses(tmp_pat
 def test_a_study_can_count_what_the_registry_lets_stand_beside_nrs(tmp_path):
     pain = {
         "scales": ["PEG_PAIN", "BPI_AVERAGE", "VAS_100"],
-        "recall": "average",
+        "recall": ["average"],
         "settings": ["outpatient", "unknown"],
     }
     loaded = studies.load(written(tmp_path, pain=pain))
-    assert {f"pain_{name}": value for name, value in pain.items()}.items() <= loaded.parameters.items()
+    assert all(loaded.parameters[f"pain_{name}"] == value for name, value in pain.items())
     assert loaded.fingerprint != studies.load(written(tmp_path)).fingerprint
 
 

@@ -148,7 +148,8 @@ converted as (
         end as pain_nrs,
         case
             when nrs_use is null then 'scale_not_known'
-            when list_contains($pain_scales, instrument) and recall = $pain_recall then null
+            when list_contains($pain_scales, instrument) and list_contains($pain_recall, recall)
+                then null
             when list_contains($pain_scales, instrument) then 'other_recall'
             when reported_by = 'observed' then 'observed'
             else 'other_scale'

@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from pipelines import warehouse
+from pipelines import checks, warehouse
 from tests.conftest import CONTRACTS, select
 from tests.sql.drawing import drawn
 
@@ -398,8 +398,34 @@ def test_the_study_names_the_scales_and_the_time_they_ask_about(check):
         bpi_now       | false      | other_scale
         unnamed       | false      | other_scale
         """,
-        settings={"pain_scales": ["BPI_AVERAGE", "PEG_PAIN"], "pain_recall": "average"},
+        settings={"pain_scales": ["BPI_AVERAGE", "PEG_PAIN"], "pain_recall": ["average"]},
     )
+
+
+@pytest.mark.parametrize(
+    ("recall", "counted"),
+    [(["now"], {"nrs"}), (["now", "unknown"], {"nrs", "not_told"}), (["unknown"], {"not_told"})],
+)
+def test_scores_of_an_unknown_time_count_where_the_study_says_so(check, recall, counted):
+    scores = "pain_score_id | recall | score\n-\nnrs | now | 5\nworst | worst | 5\nnot_told | unknown | 5"
+    check(
+        scores,
+        "pain_score_id | is_counted\n-\n"
+        + "\n".join(f"{name} | {str(name in counted).lower()}" for name in ("nrs", "worst", "not_told")),
+        settings={"pain_recall": recall},
+    )
+
+
+def test_a_source_of_whose_scores_none_counts_is_a_warning():
+    contract = CONTRACTS[TABLE]
+    columns = {"pain_score_id": "a b c d", "source": "north north south south", "is_counted": "true false false false"}
+    rows = {name: text.split() for name, text in columns.items()}
+    with duckdb.connect() as connection:
+        warehouse.create(connection, contract)
+        for row in zip(*rows.values(), strict=True):
+            connection.execute(f"insert into {TABLE} by name select {', '.join(f'? as {n}' for n in rows)}", row)
+        [found] = [each for each in checks.check(connection, contract) if each.check.endswith("none_of_them")]
+    assert (found.status, found.severity, found.failing_rows, found.rows) == ("failed", "warning", 1, 2)
 
 
 BOTH = {"pain_scales": ["NRS", "VAS_100"]}
