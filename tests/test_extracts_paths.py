@@ -51,7 +51,7 @@ def test_a_check_tells_at_most_five_files_of_a_source_in_one_line(folder, tmp_pa
     for number in range(1, 8):
         (folder / f"x{number}.csv").write_text("")
         cli._print_unread(study)
-    one, *_, five, six, seven = capsys.readouterr().out.splitlines()
+    one, *_, five, _six, seven = capsys.readouterr().out.splitlines()
     assert one.startswith("warning: simulated: 1 file that no contract reads (x1.csv). ")
     assert "(x1.csv, x2.csv, x3.csv, x4.csv, x5.csv)" in five
     assert seven.startswith(

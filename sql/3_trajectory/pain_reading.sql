@@ -47,6 +47,7 @@ worded as (
         parsed.source,
         parsed.instrument,
         parsed.score_text,
+        parsed.plain_text,
         word.score_text is not null as is_word,
         word.score as word_score,
         word.unknown_reason as word_reason,
@@ -69,6 +70,13 @@ worded as (
         ) = 1
 ),
 
+-- Words for no pain on one scale are no score on another, but they bear out a zero.
+no_pain as (
+    select distinct score_text
+    from reference.pain_text
+    where source = 'any' and score = 0
+),
+
 -- "4/5" is out of five, or four to five; a wide range says nearly nothing.
 text_reading as (
     select
@@ -78,6 +86,8 @@ text_reading as (
         coalesce(worded.word_score, worded.low) as low,
         coalesce(worded.word_score, worded.high) as high,
         worded.is_word and worded.word_reason is not null as is_refusal,
+        not worded.is_word and worded.low is null as is_unread,
+        no_pain.score_text is not null as says_no_pain,
         case
             when worded.is_word then 'word'
             when worded.low < worded.high then 'range'
@@ -96,10 +106,13 @@ text_reading as (
         end as unknown_reason
     from worded
     left join reference.pain_scale as scale on worded.instrument = scale.instrument
+    left join no_pain on worded.plain_text = no_pain.score_text
 ),
 
--- A number delivered beside a text is a check, never a stand-in: where the two disagree nobody can
--- say which is right. A zero beside "unable to score" is such a number.
+-- A number delivered beside a text that can be read is a check, never a stand-in: where the two
+-- disagree nobody can say which is right. A zero beside "unable to score" is such a number. Beside
+-- a text that cannot be read the number stands, but a zero only where the text says no pain: it may
+-- be another way to say that there is no score.
 judged as (
     select
         score.pain_score_id,
@@ -112,7 +125,7 @@ judged as (
         scale.nrs_use,
         coalesce(scale.recall, score.recall) as recall,
         case
-            when text.score_text is not null then text.reading_kind
+            when text.reading_kind is not null then text.reading_kind
             when score.score is not null then 'number'
         end as reading_kind,
         coalesce((text.low + text.high) / 2, score.score) as scale_score,
@@ -120,7 +133,16 @@ judged as (
             when scale.instrument is null then 'scale_not_known'
             when text.score_text is null and score.score is null then 'score_not_charted'
             when text.is_refusal and score.score is not null then 'number_contradicts_text'
-            when text.unknown_reason is not null then text.unknown_reason
+            when text.is_unread and text.says_no_pain and score.score <> 0
+                then 'number_contradicts_text'
+            when
+                text.unknown_reason is not null
+                and not (
+                    text.is_unread
+                    and score.score is not null
+                    and (text.says_no_pain or score.score <> 0)
+                )
+                then text.unknown_reason
             when score.score not between text.low and text.high then 'number_contradicts_text'
             when
                 coalesce(text.low, score.score) < scale.smallest_score

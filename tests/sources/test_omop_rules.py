@@ -409,6 +409,35 @@ def test_a_score_is_known_by_its_concept_and_else_by_its_loinc_code(check_sql):
     )
 
 
+def test_beside_a_number_a_unit_and_a_code_of_an_answer_are_no_text(check_sql):
+    check_sql(
+        "clean_omop.pain_score",
+        given={
+            "raw_omop.concept": CONCEPT,
+            "raw_omop.measurement": """
+                measurement_id | measurement_concept_id | value_as_number | value_source_value | value_as_concept_id
+                ---------------+------------------------+-----------------+--------------------+--------------------
+                1              | 43055141               | 6               | 6 {score}          |
+                2              | 43055141               | 0               | LA6752-5           |
+                3              | 43055141               | 5               | LA6752-5           | 31
+                4              | 43055141               |                 | LA6752-5           |
+                5              | 43055141               | 0               | Unable to score    |
+                6              | 43055141               | 7               | {score}            |
+            """,
+        },
+        then="""
+            pain_score_id      | score | score_text
+            -------------------+-------+----------------
+            omop:measurement:1 | 6     | 6
+            omop:measurement:2 | 0     |
+            omop:measurement:3 | 5     | Moderate pain
+            omop:measurement:4 |       | LA6752-5
+            omop:measurement:5 | 0     | Unable to score
+            omop:measurement:6 | 7     |
+        """,
+    )
+
+
 @pytest.mark.parametrize(
     ("visit_concept_id", "setting"),
     [("9201", "inpatient"), ("262", "inpatient"), ("9202", "outpatient"), ("9203", "emergency"), ("0", "unknown")],

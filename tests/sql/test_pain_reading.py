@@ -284,6 +284,13 @@ def test_a_number_that_contradicts_its_text_is_not_accepted_least_of_all_a_zero(
         off_range     | north    | 4-5               | 3.9
         out_of_range  | north    | 13                | 13
         not_read      | north    | quite a lot       | 7
+        not_read_zero | north    | quite a lot       | 0
+        not_read_high | north    | quite a lot       | 13
+        no_pain       | north    | No pain           | 0
+        none          | north    | none              | 0
+        no_pain_alone | north    | no pain           |
+        no_pain_six   | north    | no pain           | 6
+        mild_beside   | north    | Mild pain         | 2
         blank         | north    | ''                | 7
         """,
         """
@@ -300,7 +307,14 @@ def test_a_number_that_contradicts_its_text_is_not_accepted_least_of_all_a_zero(
         in_range      | 4.5      |
         off_range     |          | number_contradicts_text
         out_of_range  |          | out_of_range
-        not_read      |          | text_not_known
+        not_read      | 7        |
+        not_read_zero |          | text_not_known
+        not_read_high |          | out_of_range
+        no_pain       | 0        |
+        none          | 0        |
+        no_pain_alone |          | text_not_known
+        no_pain_six   |          | number_contradicts_text
+        mild_beside   | 2        |
         blank         | 7        |
         """,
     )

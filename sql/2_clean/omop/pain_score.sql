@@ -42,6 +42,19 @@ recorded as (
     from raw_omop.observation
 ),
 
+-- Beside a number a unit in braces ("6 {score}") and the code of an answer ("LA6752-5") say nothing
+-- more.
+worded as (
+    select
+        *,
+        case
+            when value_as_number is null then value_text
+            when not regexp_full_match(trim(value_text), '(?i)LA\d+-\d')
+                then regexp_replace(value_text, '\{[^}]*\}\s*$', '')
+        end as own_text
+    from recorded
+),
+
 -- The concept says what was asked; where the item was not mapped, the code in the source does.
 -- A pain item that names no scale (LOINC 38208-5) is none of these: 5 of how many is not known.
 pain_score as (
@@ -56,12 +69,12 @@ pain_score as (
         coalesce(concept_item.instrument, code_item.instrument) as instrument,
         coalesce(concept_item.recall, code_item.recall) as recall,
         coalesce(setting.setting, 'unknown') as setting,
-        nullif(trim(coalesce(recorded.value_text, answer.concept_name)), '') as score_text,
+        nullif(trim(coalesce(recorded.own_text, answer.concept_name)), '') as score_text,
         case
             when concept_item.instrument is null and code_item.instrument is null
                 then 'not_on_a_pain_scale'
         end as excluded_reason
-    from recorded
+    from worded as recorded
     left join reference.pain_item as concept_item
         on
             concept_item.source = 'omop'
