@@ -70,7 +70,8 @@ def new_files(contract: Contract, files: list[DeliveredFile], earlier: list[Take
 
 def copies(contract: Contract, files: list[DeliveredFile], earlier: list[Taken]) -> dict[str, list[str]]:
     """Names of files that are not taken, by the name under which their content is."""
-    taken_as = {_identity(contract, file): file.where for file in reversed([*earlier, *files])}
+    listed: list[DeliveredFile | Taken] = [*earlier, *files]
+    taken_as = {_identity(contract, file): file.where for file in reversed(listed)}
     names: dict[str, list[str]] = {}
     for file in files:
         where = taken_as[_identity(contract, file)]
