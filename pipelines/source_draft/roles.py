@@ -21,8 +21,8 @@ NAMES = {
     "route": "route route_text route_of_administration",
     "quantity": "quantity qty quantity_dispensed qty_dispensed qty_dspnsd_num dispensed_quantity metric_quantity "
     "units_dispensed amount_dispensed quantity_supplied",
-    "days_supply": "days_supply day_supply day_sup days_sup days_supplied supply_days dayssup daysupp days_suply_num days_supply_num "
-    "days_of_supply",
+    "days_supply": "days_supply day_supply day_sup days_sup days_supplied supply_days dayssup daysupp "
+    "days_suply_num days_supply_num days_of_supply",
     "scored_at": "scored_at score_time recorded_at recorded_date survey_date observation_date observed_at "
     "assessment_date measured_at charttime obs_date visit_date datetime date time",
     "score": "pain_score pain_level pain_intensity nrs nrs_score score pain answer response value result obs_value",
@@ -159,9 +159,7 @@ def _draft(
         words = f"_{column.name}_"
         if column not in draft.columns.values() and any(f"_{word}_" in words for word in STATUS.split()):
             seen = f" Seen: {', '.join(column.values)}." if column.values else ""
-            draft.choices["status"] = (
-                f"does {column.name} tell rows that are none?{seen} Give those an excluded_reason."
-            )
+            draft.choices["status"] = f"does {column.name} tell rows that are no event?{seen} Give those a reason here."
     for part, column in draft.columns.items():
         if len(column.date_formats) > 1:
             draft.choices[part] = "is the day or the month first? Both fit every value."
