@@ -37,8 +37,8 @@ NAMES = {
     "birth_year": "birth_year year_of_birth yob birthyear",
     "birth_date": "birth_date birthdate date_of_birth dob bene_birth_dt",
     "death_date": "death_date deathdate date_of_death deceased_date bene_death_dt",
-    "observation_start_date": "observation_start_date eligibility_start enrollment_start enrolment_start coverage_start "
-    "obs_start registration_date",
+    "observation_start_date": "observation_start_date eligibility_start enrollment_start enrolment_start "
+    "coverage_start obs_start registration_date",
     "observation_end_date": "observation_end_date eligibility_end enrollment_end enrolment_end coverage_end obs_end",
 }
 
