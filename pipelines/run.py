@@ -172,8 +172,9 @@ class Run:
             with self._connected() as connection:
                 reporting.write(connection, self.study, self.facts, self.results, self.folder / "report")
             self._write_quality()
-            self._close()
-            folder = self.workspace.publish(self.run_id, self._manifest())
+            manifest = self._manifest()
+            self._close()  # publishing checkpoints and copies the file
+            folder = self.workspace.publish(self.run_id, manifest)
         self.is_published = True
         return folder
 
