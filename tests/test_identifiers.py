@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pipelines import contracts, identifiers, simulator
 from pipelines import study as studies
 from pipelines.contracts import Contract
-from pipelines.errors import IdentifierError
-from pipelines.extracts import sample
+from pipelines.errors import ExtractError, IdentifierError
+from pipelines.extracts import delivered, sample
 from pipelines.run import Run
 from pipelines.settings import Settings
 from tests import mimic_iv_demo
@@ -394,6 +394,15 @@ def test_a_longer_file_is_looked_at_all_over(extract, monkeypatch):
         assert set(read) <= set(rows["a"]), "whole lines only"
         numbers = [int(text[4:]) for text in read]
         assert max(numbers) > 95_000
+
+
+def test_a_packed_file_costs_the_screen_no_more_than_any_table(extract, monkeypatch):
+    monkeypatch.setattr(delivered, "GZIP_FREE_BYTES", 1 << 20)
+    path = extract.folder / "t.csv.gz"
+    path.write_bytes(gzip.compress(b"a\n" + b"x" * (1 << 24)))
+    for read in (sample.of, lambda *of: sample._piece(*of, is_head=False)):
+        with pytest.raises(ExtractError, match=r"t.csv.gz: decompresses to more than 200 times its size"):
+            read(CONNECTION, contract(), path)
 
 
 @settings(max_examples=15, deadline=None)
