@@ -10,6 +10,7 @@ record number, or a name in a column of drugs, looks like neither.
 
 import datetime
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -266,18 +267,25 @@ def _accepted(finding: Finding, contract: Contract) -> Finding:
 
 
 def words(name: str) -> str:
-    """A column's name as words in small letters, parted by blanks: patientLastName is patient last name."""
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    return " ".join(re.findall(r"[a-z0-9]+", parted.lower()))
+    """A column's name as words in small letters, parted by blanks: patientLastName is patient last name.
+
+    Letters are without their accents: Prénom is prenom.
+    """
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", plain)
+    return " ".join(re.findall(r"[a-z0-9]+", parted.casefold()))
 
 
 def _names_of(column: str) -> list[dict[str, str]]:
     """Rows of ``reference.identifier_name`` that a column's name meets, the first of each kind."""
     name = words(column)
+    # The first of several is none the less one: address1, phone_2. But zip3 is a word of its own.
+    spellings = {name, re.sub(r"(?<=[a-z])\d+\b", "", name).strip(), re.sub(r"( \d+|(?<=[a-z])\d+)+$", "", name)}
     met = [
         row
         for row in _names()
-        if row["word"] == name or (row["is_whole_name"] != "true" and f" {row['word']} " in f" {name} ")
+        if row["word"] in spellings
+        or (row["is_whole_name"] != "true" and any(f" {row['word']} " in f" {spelling} " for spelling in spellings))
     ]
     # The address in ip_address is none of a house.
     longest = [row for row in met if not any(_is_within(row["word"], other["word"]) for other in met)]

@@ -124,10 +124,45 @@ CALLED_SO = {
     "ip_address": "ip",
     "fingerprint": "biometric",
     "photo": "photo",
+    "address1": "address",
+    "phone1": "phone",
+    "MRN1": "mrn",
+    "name1": "name",
+    "Name 2": "name",
+    "email1": "email",
+    "fax1": "fax",
+    "SSN1": "ssn",
+    "patient_nm": "name",
+    "pt_name": "name",
+    "last_nm_2": "name",
+    "homephone": "phone",
+    "hosp_no": "mrn",
+    "npi": "licence",
+    "Nachname": "name",
+    "Vorname": "name",
+    "Adresse": "address",
+    "Straße": "address",
+    "Telefon": "phone",
+    "nom": "name",
+    "Prénom": "name",
+    "courriel": "email",
+    "apellido1": "name",
+    "dirección": "address",
+    "correo": "email",
+    "cognome": "name",
+    "indirizzo": "address",
+    "codice_fiscale": "ssn",
+    "telecom.value": "phone",
+    "identifier.value": "mrn",
+    "address.text": "address",
+    "name.text": "name",
 }
+CALLED_AFTER_BIRTH = ["birth_dt", "dateofbirth", "DOB1", "Geburtsdatum", "date_naissance", "fecha_nacimiento"]
 SOUNDS_SO = [
     "drug_name", "concept_name", "first_dose", "last_fill_date", "middle_ear", "given_dose", "chip", "ship_date",
     "state", "careunit", "address_is_no_word"[8:], "telemetry", "device", "strip", "zipper", "machine", "subject_id",
+    "drug_name_text", "generic_name", "generic_name_1", "nombre_medicamento", "nom_medicament", "dea_schedule",
+    "phase1", "line1", "dose2", "level_2", "q1", "icd10", "drug_name2", "numero", "medication.text", "code.text",
     "person_id", "provider_id", "quantity", "noted_at", "page", "dosage", "storage", "significant", "stage_name",
 ]  # fmt: skip
 
@@ -135,6 +170,22 @@ SOUNDS_SO = [
 def test_a_column_that_is_called_an_identifier_is_one(kinds_by_column):
     found = kinds_by_column({column: ["x1"] for column in CALLED_SO})
     assert found == {column: {(kind, "name")} for column, kind in CALLED_SO.items()}
+
+
+def test_a_column_that_is_called_after_a_birth_tells_ages(extract, monkeypatch):
+    extract.file("t.csv", dict.fromkeys(CALLED_AFTER_BIRTH, ["1931", "1990"]) | {"a": ["2023-05-01", "2020-01-01"]})
+    found = extract.screened(monkeypatch, dates="real")
+    assert {one.column for one in found if one.kind == "birth_year"} == set(CALLED_AFTER_BIRTH)
+
+
+def test_four_digits_of_a_postal_code_of_any_spelling_are_too_many(kinds_by_column):
+    called = ["ZIP4", "zip_2", "PLZ", "code_postal", "código_postal"]
+    assert kinds_by_column({name: ["94110"] for name in called}) == {name: {("zip", "name")} for name in called}
+    assert kinds_by_column({name: ["941"] for name in called}) == {}
+
+
+def test_a_narrative_of_fhir_is_free_text(kinds):
+    assert kinds("text.div", "patient says it hurts") == {("free_text", "name")}
 
 
 def test_a_column_whose_name_only_sounds_like_one_is_none(kinds_by_column):
@@ -482,6 +533,8 @@ def test_words_of_a_name():
     PATIENT_ID      | patient id
     MRNNumber       | mrn number
     e-mail          | e mail
+    Prénom          | prenom
+    Straße          | strasse
     """
     for row in rows_of(drawn):
         assert identifiers.words(row["name"]) == row["words"]
