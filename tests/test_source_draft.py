@@ -333,3 +333,19 @@ def test_what_is_not_separated_by_commas_is_told(project, extract, name, text, m
     (extract / name).write_text(text)
     with pytest.raises(ExtractError, match=message):
         source_draft.draft("clinic", [extract])
+
+
+def test_abbreviated_names_are_read(project, extract):
+    deliver(
+        extract,
+        "rx.csv",
+        "MBR_PSEUDO|DT_FILLED|LABEL_NM|METRIC_QTY|DAY_SUP\n---\nP#|03/15/2021|OXYCODONE 5 MG|60|30",
+        20,
+    )
+    deliver(extract, "dx.csv", "MBR_PSEUDO|SVC_DT|DX1\n---\nP#|2021-03-15|R0789", repeat=20)
+    source_draft.draft("clinic", [extract])
+    sql = (project / "sql" / "2_clean" / "clinic" / "prescription.sql").read_text()
+    assert "CHOOSE" not in sql
+    assert "delivered.metric_qty as quantity" in sql
+    assert "delivered.day_sup as days_supply" in sql
+    assert loaded("clinic", extract)["diagnosis"] == (20, 0, 0)

@@ -37,9 +37,24 @@ NAMES = {
     "birth_year": "birth_year year_of_birth yob birthyear",
     "birth_date": "birth_date birthdate date_of_birth dob bene_birth_dt",
     "death_date": "death_date deathdate date_of_death deceased_date bene_death_dt",
-    "observation_start_date": "observation_start_date enrollment_start enrolment_start coverage_start obs_start "
-    "registration_date",
-    "observation_end_date": "observation_end_date enrollment_end enrolment_end coverage_end obs_end",
+    "observation_start_date": "observation_start_date eligibility_start enrollment_start enrolment_start "
+    "coverage_start obs_start registration_date",
+    "observation_end_date": "observation_end_date eligibility_end enrollment_end enrolment_end coverage_end obs_end",
+}
+
+ABBREVIATIONS = {
+    "cd": "code",
+    "dt": "date",
+    "elig": "eligibility",
+    "mbr": "member",
+    "nm": "name",
+    "num": "number",
+    "pat": "patient",
+    "pt": "patient",
+    "qty": "quantity",
+    "srvc": "service",
+    "svc": "service",
+    "yr": "year",
 }
 
 # Words of columns that may tell rows that are no event: a claim reversed, an order cancelled.
@@ -173,13 +188,21 @@ def may_be_pseudonym(delivered_as: str) -> bool:
 
 def _rank(name: str, part: str) -> tuple[int, int] | None:
     """How well a name fits a part, smallest first: the whole name, then words in it, each in the order of the list."""
-    for place, known in enumerate(NAMES[part].split()):
-        if name == known:
+    spelled = _spelled_out(name)
+    listed = [_spelled_out(known) for known in NAMES[part].split()]
+    for place, known in enumerate(listed):
+        if spelled == known:
             return 0, place
-    for place, known in enumerate(NAMES[part].split()):
-        if f"_{known}_" in f"_{name}_":
+    for place, known in enumerate(listed):
+        if f"_{known}_" in f"_{spelled}_":
             return 1, place
     return None
+
+
+def _spelled_out(name: str) -> str:
+    """A name with its abbreviations spelled out and no number at the end of a word: svc_dt1 is service_date."""
+    words = (word.rstrip("0123456789") or word for word in name.split("_"))
+    return "_".join(ABBREVIATIONS.get(word, word) for word in words)
 
 
 def _speaks_of_pain(draft: Draft) -> bool:
