@@ -173,7 +173,7 @@ def test_a_column_that_is_called_an_identifier_is_one(kinds_by_column):
 
 
 def test_a_column_that_is_called_after_a_birth_tells_ages(extract, monkeypatch):
-    extract.file("t.csv", dict.fromkeys(CALLED_AFTER_BIRTH, ["1931", "1990"]) | {"a": ["2023-05-01", "2020-01-01"]})
+    extract.file("t.csv", {name: ["1931", "1990"] for name in CALLED_AFTER_BIRTH} | {"a": ["2023-05-01", "2020-01-01"]})
     found = extract.screened(monkeypatch, dates="real")
     assert {one.column for one in found if one.kind == "birth_year"} == set(CALLED_AFTER_BIRTH)
 
