@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import contracts, identifiers, simulator
+from pipelines import contracts, extracts, identifier_patterns, identifiers, simulator
 from pipelines import study as studies
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError, IdentifierError
-from pipelines.extracts import delivered, sample
+from pipelines.extracts import delivered, sample, value_screen
 from pipelines.run import Run
 from pipelines.settings import Settings
 from tests import mimic_iv_demo
@@ -233,6 +233,22 @@ HARDLY_ELSE = {
     "00:1B:44:11:3A:B7": "device",
     "(01)00844588003288(17)141120(10)7654321D": "device",
     "MRN: 4711008": "mrn",
+    "SSN123-45-6789": "ssn",
+    "ssn 123456789": "ssn",
+    "123 45 6789": "ssn",
+    "078\u201305\u20131120": "ssn",  # an en dash
+    "078\u201105\u20111120": "ssn",  # a dash that does not break
+    "\uff10\uff17\uff18-\uff10\uff15-\uff11\uff11\uff12\uff10": "ssn",  # of full width
+    "078\u00ad-05-11\u200b20": "ssn",  # with what takes no room
+    "212 555 1234": "phone",
+    "415\u00a0555\u20092671": "phone",
+    "+442079460018": "phone",
+    "jane\uff20example.org": "email",
+    "MRN1234567": "mrn",
+    "MR# 1234567": "mrn",
+    "99 years": "age",
+    "99-year-old man": "age",
+    "DOB 03/04/1921": "birth_year",
 }
 CODES = [
     "72514-3", "29463-7", "0406-8530-01", "00406-8530-01", "54569-0303-1", "00406853001", "4068530010", "5-10",
@@ -240,6 +256,8 @@ CODES = [
     "oxycodone 5 MG @ bedtime", "1007c05b-8d20-8fe6-6790-44622f8316df", "http://loinc.org",
     "http://terminology.hl7.org/CodeSystem/v3-ActCode", "https://www.nlm.nih.gov/research/umls/rxnorm", "M54.50",
     "12 HR Oxycodone Hydrochloride 10 MG Extended Release Oral Tablet", "0.5 MG/ML", "1-2 tabs 4-6h",
+    "90 years old", "92 years and older", "65 years", "+5", "+10.5", "1-92 yr", "mr 1234", "SSN", "mcg/hr \u2013 72 hours",
+    "oxycodone 5\u00a0MG \u2013 10\u00a0MG", "born 2 weeks early",
     "256.1.1.1", "1000000-12-3456", "123-45-67890", "A123-45-6789",
 ]  # fmt: skip
 
@@ -316,6 +334,18 @@ def test_ages_over_89_are_one_group(kinds_by_column):
 
 
 @pytest.mark.parametrize(
+    ("ages", "expected"),
+    [
+        (("18 years", "90 years"), set()),
+        (("18 years", "99 yrs"), {("age", "name and values")}),
+        (("90 Jahre", "91 Jahre"), {("age", "name and values")}),
+    ],
+)
+def test_ages_are_read_with_their_unit(ages, expected, kinds):
+    assert kinds("age", *ages) == expected
+
+
+@pytest.mark.parametrize(
     ("births", "dates", "expected"),
     [
         (["1934", "1990"], "real", set()),
@@ -325,11 +355,18 @@ def test_ages_over_89_are_one_group(kinds_by_column):
         (["1933", "1932"], "real", {("birth_year", "name and values")}),
         (["1931-02-03", "1990-01-01"], "unknown", {("birth_year", "name and values")}),
         (["1931", "1990"], "shifted", set()),
+        (["03/04/1921", "02/01/1990"], "real", {("birth_year", "name and values")}),
     ],
 )
 def test_births_tell_ages_over_89_where_dates_are_real(births, dates, expected, extract, monkeypatch):
     extract.file("t.csv", {"birth_year": births, "a": ["2023-05-01", "2020-01-01"]})
     assert {(one.kind, one.by) for one in extract.screened(monkeypatch, dates=dates)} == expected
+
+
+@pytest.mark.parametrize("days", [["05/01/2023", "1/1/2020"], ["01.05.2023", "01.01.2020"], ["", ""]])
+def test_ages_are_told_by_days_of_any_writing_or_by_the_youngest(days, extract, monkeypatch):
+    extract.file("t.csv", {"birth_year": ["1930", "2022"], "a": days})
+    assert [one.kind for one in extract.screened(monkeypatch, dates="real")] == ["birth_year"]
 
 
 def test_a_day_to_come_is_no_day_that_an_age_is_told_by(extract, monkeypatch):
@@ -473,6 +510,51 @@ def test_no_header_stops_the_screen(header, extract, monkeypatch):
     assert [one.kind for one in extract.screened(monkeypatch)] == ["ssn"]
 
 
+# --- What is loaded, in full ---
+
+
+@pytest.fixture
+def load(extract):
+    """Load one table of a file, and tell what the warehouse holds then."""
+
+    def loaded(rows, name="t.csv", **changes):
+        extract.file(name, rows)
+        with duckdb.connect() as connection:
+            try:
+                extracts.load(connection, contract(**changes), "north", extract.folder)
+            except IdentifierError as error:
+                [[tables]] = connection.execute("select count(*) from duckdb_tables() where not temporary").fetchall()
+                assert tables == 0, "nothing was loaded"
+                return str(error)
+            return connection.sql("select count(*) from raw_north.t").fetchall()[0][0]
+
+    return loaded
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+def test_every_value_that_is_loaded_is_looked_at_however_long_the_file(name, load):
+    rows = [f"Oxycodone hydrochloride {number} MG Oral Tablet" for number in range(300_000)]
+    said = load({"a": [*rows[:260_000], "078-05-1120", *rows[260_000:]]}, name, files="t.*")
+    assert said == f"{name}: column a (ssn, by pattern). {value_screen.ADVICE}"
+
+
+def test_a_row_in_quarantine_is_looked_at_whatever_the_type_of_the_column(load):
+    columns = [{"name": "a", "type": "DATE", "description": "A."}]
+    assert load({"a": ["2021-01-01", "no day"]}, columns=columns) == 1
+    assert "column a (ssn" in load({"a": ["2021-01-01", "078-05-1120"]}, columns=columns)
+
+
+def test_what_a_contract_accepts_is_loaded(load):
+    accepted = [{"column": "A", "kind": "ssn", "reason": REASON}]
+    assert load({"a": ["078-05-1120"]}, accepted_identifiers=accepted) == 1
+    assert "column a (email" in load({"a": ["078-05-1120", "jane@example.org"]}, accepted_identifiers=accepted)
+
+
+def test_an_address_of_a_terminology_is_loaded_and_another_is_not(load):
+    assert load({"a": ["http://loinc.org"]}) == 1
+    assert "column a (url" in load({"a": ["http://loinc.org", "https://example.org/u/1"]})
+
+
 # --- Real extracts ---
 
 
@@ -518,10 +600,10 @@ def test_the_simulated_extract_has_no_identifier(tmp_path):
 
 
 def test_every_kind_is_one_of_the_eighteen_identifiers_with_its_citation():
-    kinds = {row["kind"] for row in (*identifiers._names(), *identifiers._patterns())}
+    kinds = {row["kind"] for row in (*identifiers._names(), *identifier_patterns.patterns())}
     assert {"name", "address", "zip", "phone", "fax", "email", "ssn", "mrn", "url", "ip", "device", "age"} <= kinds
     assert all(
-        "45 CFR 164.514(b)(2)(i)" in row["citation"] for row in (*identifiers._names(), *identifiers._patterns())
+        "45 CFR 164.514(b)(2)(i)" in row["citation"] for row in (*identifiers._names(), *identifier_patterns.patterns())
     )
 
 
