@@ -4,12 +4,17 @@ Every delivered column is judged, declared or not, by its name and by its distin
 ``reference.identifier_name`` and ``reference.identifier_pattern``. A column that is found is refused unless a contract
 accepts it, kind by kind, with a written reason. What is found is told by column, kind and share, never by value.
 
+A file of up to 8 MB of text, or of 200,000 rows, is looked at whole, a longer one all over, but not in full. What is
+loaded of it is looked at in full as it is loaded (pipelines.extracts.value_screen), so a rare value can be missed only
+in a column that no contract declares, which never reaches the warehouse.
+
 The screen finds what looks like an identifier. It cannot show that there is none: a pseudonym that is a disguised
 record number, or a name in a column of drugs, looks like neither.
 """
 
 import datetime
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,16 +22,18 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import contracts, extracts, paths
+from pipelines import contracts, extracts, identifier_patterns, paths
 from pipelines.contracts import Contract
 from pipelines.errors import IdentifierError
-from pipelines.extracts import sample
+from pipelines.extracts import sample, value_screen
 from pipelines.extracts.delivered import sql_name, sql_text
 from pipelines.settings import Settings
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
 NAME_CHARACTERS = 200  # of a column's name; a longer one is a row that passes for a header
+DAY = r"^(\d{4}-\d{2}-\d{2}|\d{1,2}([/.-])\d{1,2}[/.-]\d{4})"
+AGE_TEXT = r"^(\d{1,3}(?:\.\d+)?) ?(?:y|years?|yrs?|yo|y/o|jahre?|ans?|años|anni)\.?(?: old)?$"
 AGE, BIRTH, FREE_TEXT = "age", "birth_year", "free_text"
 
 
@@ -118,10 +125,7 @@ def refuse(findings: Sequence[Finding]) -> None:
     listed = "; ".join(
         f"{finding.file}: column {finding.column} ({finding.kind}, by {finding.by})" for finding in refused
     )
-    raise IdentifierError(
-        f"{listed}. Nothing was loaded. Have these columns taken out of the delivery, or accept each with a reason "
-        "under accepted_identifiers of its contract."
-    )
+    raise IdentifierError(f"{listed}. {value_screen.ADVICE}")
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,9 @@ def _look(connection: Connection, contract: Contract, where: str, path: Path, se
     years: list[int] = []
     for place, (column, told) in enumerate(zip(delivered, counts, strict=True), 1):
         distinct = told["distinct_count"]
-        shown = column if re.search(r"[A-Za-z]", column) and not _is_value(column) else f"number {place}"
+        shown = (
+            column if re.search(r"[A-Za-z]", column) and not identifier_patterns.is_value(column) else f"number {place}"
+        )
         by_name = {row["kind"]: told[f"name_{row['number']}"] for row in _names_of(column)}
         is_birth = BIRTH in by_name
         if not is_birth and told["latest_year"]:
@@ -175,23 +181,25 @@ def _value_counts(connection: Connection, rows: pl.DataFrame, settings: Settings
     limit = settings.identifier_value_count
     # A value without a letter or digit is a mask, such as ___.
     values = " union all ".join(
-        f"(select {place} as place, value from (select distinct trim({sql_name(name)}) as value from sampled "
-        f"where {sql_name(name)} similar to '.*[A-Za-z0-9].*') order by hash(value) limit {limit})"
+        f"(select {place} as place, value from "
+        f"(select distinct trim({identifier_patterns.plain(sql_name(name))}) as value from sampled) "
+        f"where value similar to '.*[A-Za-z0-9].*' order by hash(value) limit {limit})"
         for place, name in enumerate(rows.columns)
     )
     filled = ", ".join(f"count({sql_name(name)})" for name in rows.columns)
     patterns = ",\n".join(
-        f"count(*) filter (regexp_matches(value, {sql_text(row['value_pattern'])}, 'i')"
-        + (f" and not regexp_matches(value, {sql_text(row['unless_pattern'])}, 'i')" if row["unless_pattern"] else "")
-        + f") as pattern_{row['pattern_number']}"
-        for row in _patterns()
+        f"count(*) filter ({identifier_patterns.matches('value', row)}) as pattern_{row['pattern_number']}"
+        for row in identifier_patterns.patterns()
     )
     name_values = sorted({row["value_pattern"] or "" for row in _names()})
     by_name = ",\n".join(
         f"count(*) filter (regexp_matches(value, {sql_text(pattern)})) as name_value_{number}"
         for number, pattern in enumerate(name_values)
     )
-    day = r"^(\d{4})-\d{2}-\d{2}"
+    year = f"regexp_extract(regexp_extract(value, {sql_text(DAY)}), '\\d{{4}}')"
+    age = (
+        f"coalesce(try_cast(value as double), try_cast(regexp_extract(value, {sql_text(AGE_TEXT)}, 1, 'i') as double))"
+    )
     limit_age = settings.oldest_age_years
     try:
         [filled_rows] = connection.execute(f"select {filled} from sampled").fetchall()
@@ -200,10 +208,9 @@ def _value_counts(connection: Connection, rows: pl.DataFrame, settings: Settings
             select
                 place, count(*) as distinct_count, {patterns}, {by_name},
                 median(len(string_split_regex(value, '\\s+'))) as words,
-                max(try_cast(nullif(regexp_extract(value, {sql_text(day)}, 1), '') as integer))
-                    filter (regexp_extract(value, {sql_text(day)}, 1) <= '{datetime.datetime.now(datetime.UTC).year}')
-                    as latest_year,
-                list(distinct try_cast(value as double)) filter (try_cast(value as double) > {limit_age}) as high_ages,
+                max(try_cast(nullif({year}, '') as integer))
+                    filter ({year} <= '{datetime.datetime.now(datetime.UTC).year}') as latest_year,
+                list(distinct {age}) filter ({age} > {limit_age}) as high_ages,
                 list(distinct try_cast(regexp_extract(value, '\\d{{4}}') as integer))
                     filter (regexp_matches(value, '\\d{{4}}')) as years
             from ({values})
@@ -227,11 +234,11 @@ def _value_counts(connection: Connection, rows: pl.DataFrame, settings: Settings
 
 def _kinds_by_pattern(told: dict, settings: Settings) -> Iterator[tuple[str, int]]:
     distinct = told["distinct_count"]
-    for row in _patterns():
+    for row in identifier_patterns.patterns():
         value_count = told[f"pattern_{row['pattern_number']}"]
         is_many = value_count >= settings.identifier_min_values
         is_many = is_many and value_count >= settings.identifier_min_share * distinct
-        if is_many or (value_count and row["is_specific"] == "true"):
+        if is_many or (value_count and identifier_patterns.is_specific(row)):
             yield row["kind"], value_count
     is_mostly_distinct = distinct >= max(2 * settings.identifier_min_values, told["filled_count"] / 2)
     if is_mostly_distinct and told["words"] >= settings.free_text_words:
@@ -247,10 +254,11 @@ def _is_ungrouped(ages: Iterable[float], settings: Settings) -> bool:
 def _aged(finding: Finding, years: list[int], latest_year: int | None, settings: Settings) -> Finding | None:
     """The finding of a column of births, where dates are real; shifted ones tell no age but the one at an event.
 
-    Ages are those in the latest year that the source's dates reach, dates to come left out: a valid-until is one.
+    Ages are those in the latest year that the source's dates reach, births among them; dates to come are left out: a
+    valid-until is one.
     """
-    if latest_year is None:
-        return None
+    this_year = datetime.datetime.now(datetime.UTC).year
+    latest_year = max([latest_year or 0, *(year for year in years if year <= this_year)], default=0)
     ages = {latest_year - year for year in years if year <= latest_year}
     if not _is_ungrouped(ages, settings):
         return None
@@ -266,18 +274,25 @@ def _accepted(finding: Finding, contract: Contract) -> Finding:
 
 
 def words(name: str) -> str:
-    """A column's name as words in small letters, parted by blanks: patientLastName is patient last name."""
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    return " ".join(re.findall(r"[a-z0-9]+", parted.lower()))
+    """A column's name as words in small letters, parted by blanks: patientLastName is patient last name.
+
+    Letters are without their accents: Prénom is prenom.
+    """
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", plain)
+    return " ".join(re.findall(r"[a-z0-9]+", parted.casefold()))
 
 
 def _names_of(column: str) -> list[dict[str, str]]:
     """Rows of ``reference.identifier_name`` that a column's name meets, the first of each kind."""
     name = words(column)
+    # The first of several is none the less one: address1, phone_2. But zip3 is a word of its own.
+    spellings = {name, re.sub(r"(?<=[a-z])\d+\b", "", name).strip(), re.sub(r"( \d+|(?<=[a-z])\d+)+$", "", name)}
     met = [
         row
         for row in _names()
-        if row["word"] == name or (row["is_whole_name"] != "true" and f" {row['word']} " in f" {name} ")
+        if row["word"] in spellings
+        or (row["is_whole_name"] != "true" and any(f" {row['word']} " in f" {spelling} " for spelling in spellings))
     ]
     # The address in ip_address is none of a house.
     longest = [row for row in met if not any(_is_within(row["word"], other["word"]) for other in met)]
@@ -288,21 +303,9 @@ def _is_within(word: str, other: str) -> bool:
     return word != other and f" {word} " in f" {other} "
 
 
-def _is_value(column: str) -> bool:
-    """Whether a header looks like a value itself: then the file has none, and its first row stands there."""
-    return any(
-        re.search(row["value_pattern"], column, re.IGNORECASE) for row in _patterns() if row["is_specific"] == "true"
-    )
-
-
 @cache
 def _names() -> list[dict]:
     return _reference("identifier_name")
-
-
-@cache
-def _patterns() -> list[dict]:
-    return _reference("identifier_pattern")
 
 
 def _reference(name: str) -> list[dict]:

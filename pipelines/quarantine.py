@@ -15,7 +15,7 @@ import polars as pl
 from pipelines import contracts, flat_file, warehouse
 from pipelines.contracts import Contract
 from pipelines.errors import PipelineError, WorkspaceError
-from pipelines.extracts import corrections, delivered_files, history
+from pipelines.extracts import corrections, delivered_files, history, value_screen
 from pipelines.extracts.corrections import IDENTITY
 from pipelines.extracts.delivered import DeliveredFile, delivered_as, sql_name, sql_text
 from pipelines.extracts.history import Taken
@@ -137,6 +137,7 @@ def reprocess(study: Study, file: Path) -> list[Corrected]:
     Raises:
         PipelineError: A row is not in quarantine, or stands there twice.
         ExtractError: The file cannot be read, or lacks a column.
+        IdentifierError: A value looks as hardly anything but an identifier does.
         WorkspaceError: The study has not run, or is running.
     """
     workspace = Workspace(study)
@@ -221,6 +222,7 @@ def _read(study: Study, file: Path, source: str, table: str) -> pl.DataFrame:
         raise PipelineError(f"{file}: has a row without source_file and source_row. Leave these columns as they were.")
     if corrected.select(pl.struct("source_file", "source_row").is_duplicated().any()).item():
         raise PipelineError(f"{file}: has two corrections of one row. Keep one.")
+    value_screen.refuse_corrected(contract, corrected, file)
     return corrected
 
 

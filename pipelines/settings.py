@@ -58,21 +58,26 @@ class Settings(BaseModel):
         ge=92,
     )
 
-    # Identifiers in extracts
+    # Identifiers in extracts. The limits keep a study from switching the screen off without a reason.
     identifier_value_count: int = _setting(
-        10_000, "value", DESIGN, "Most distinct values of a delivered column that are looked at", ge=100
+        10_000, "value", DESIGN, "Most distinct values of a delivered column that are looked at", ge=1000
     )
     identifier_min_values: int = _setting(
-        10, "value", DESIGN, "Fewest distinct values of a column that look like names or addresses", ge=1
+        10, "value", DESIGN, "Fewest distinct values of a column that look like names or addresses", ge=1, le=100
     )
     identifier_min_share: float = _setting(
-        0.2, "share", DESIGN, "Smallest share of a column's distinct values that do, so that it is one", gt=0, le=1
+        0.2, "share", DESIGN, "Smallest share of a column's distinct values that do, so that it is one", gt=0, le=0.5
     )
     free_text_words: int = _setting(
-        8, "word", DESIGN, "Median words of the values of a column of mostly distinct values that is free text", ge=3
+        8,
+        "word",
+        DESIGN,
+        "Median words of the values of a column of mostly distinct values that is free text",
+        ge=3,
+        le=20,
     )
     oldest_age_years: int = _setting(
-        89, "year", "45 CFR 164.514(b)(2)(i)(C)", "Highest age that is not grouped with those above it", ge=18
+        89, "year", "45 CFR 164.514(b)(2)(i)(C)", "Highest age that is not grouped with those above it", ge=18, le=89
     )
 
     date_shift_patient_count: int = _setting(

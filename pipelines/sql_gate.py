@@ -4,7 +4,8 @@ Whoever writes them sees rows but must not reach a file, the network, the settin
 table. So a text passes only if DuckDB's own parser finds exactly one select in it, made of nothing but what is listed
 here. What is not listed is refused: a function of a later DuckDB is not let in by an update.
 
-A query can still take long; the memory it takes is the study's memory_limit.
+A query can still take long; the memory it takes is the study's memory_limit. One small text that asks for a huge value
+is refused: a padding or a range has a bound, and functions that repeat or lay out without one are not listed.
 """
 
 import json
@@ -56,10 +57,10 @@ FUNCTIONS = frozenset(
     to_milliseconds to_minutes to_months to_seconds to_timestamp to_weeks to_years try_strptime week weekday weekofyear
     year yearweek julian
 
-    ascii bar char_length character_length chr concat concat_ws contains ends_with format instr lcase left length
+    ascii char_length character_length chr concat concat_ws contains ends_with instr lcase left length
     levenshtein damerau_levenshtein jaccard jaro_similarity jaro_winkler_similarity lower lpad ltrim md5 nfc_normalize
-    position prefix printf regexp_escape regexp_extract regexp_extract_all regexp_full_match regexp_matches
-    regexp_replace regexp_split_to_array repeat replace reverse right rpad rtrim sha256 split split_part starts_with
+    position prefix regexp_escape regexp_extract regexp_extract_all regexp_full_match regexp_matches
+    regexp_replace regexp_split_to_array replace reverse right rpad rtrim sha256 split split_part starts_with
     str_split str_split_regex string_split string_split_regex string_to_array strip_accents strlen strpos substr
     substring suffix translate trim ucase unicode upper overlay
 
@@ -68,7 +69,7 @@ FUNCTIONS = frozenset(
     list_aggregate list_any_value list_append list_apply list_avg list_bool_and list_bool_or list_cat list_concat
     list_contains list_count list_distinct list_element list_extract list_filter list_first list_has list_has_all
     list_has_any list_indexof list_intersect list_last list_max list_median list_min list_pack list_position
-    list_prepend list_reduce list_resize list_reverse list_reverse_sort list_select list_slice list_sort
+    list_prepend list_reduce list_reverse list_reverse_sort list_select list_slice list_sort
     list_string_agg list_sum list_transform list_unique list_value list_where list_zip map map_concat map_contains
     map_entries map_extract map_extract_value map_from_entries map_keys map_values range row struct_concat
     struct_extract struct_extract_at struct_insert struct_pack unnest unpivot_list
@@ -88,6 +89,12 @@ FUNCTIONS = frozenset(
     row_number rank dense_rank rank_dense percent_rank cume_dist ntile lag lead first_value last_value nth_value
     """.split()  # noqa: SIM905 (one name a line would be 400 lines)
 )
+
+PADDED = {"lpad", "rpad"}
+MAX_PADDED_CHARACTERS = 1_000
+RANGES = {"range", "generate_series"}
+MAX_RANGE = 1_000_000
+GROWING_FUNCTIONS = {"*", "**", "^", "<<", "pow", "power", "factorial", "exp", "lcm", "product"}
 
 # DuckDB takes such a bare name for a function where no column has it.
 SPOKEN_FUNCTIONS = {
@@ -181,6 +188,7 @@ def _refuse_unlisted(node: dict[str, Any], steps: set[str]) -> None:
         raise Refused(f"reads from {node['function'].get('function_name')}(). Read declared tables only.")
     if "function_name" in node:
         _refuse_unlisted_function(node)
+        _refuse_huge(node)
     if kind == "BASE_TABLE":
         _refuse_unlisted_table(node, steps)
     if kind == "COLUMN_REF" and SPOKEN_FUNCTIONS & {".".join(node["column_names"]).lower()}:
@@ -191,6 +199,28 @@ def _refuse_unlisted_function(node: dict[str, Any]) -> None:
     name = node["function_name"].lower()
     if node.get("schema") or node.get("catalog") or name not in FUNCTIONS | TABLE_FUNCTIONS:
         raise Refused(f"calls {name}(), which is not among the functions of pipelines/sql_gate.py. Do without it.")
+
+
+def _refuse_huge(node: dict[str, Any]) -> None:
+    """Refuse a value that is huge whatever the rows: DuckDB makes it outside of its memory limit."""
+    name = node["function_name"].lower()
+    arguments = [argument["expression"] for argument in node.get("arguments", [])]
+    if name in PADDED and len(arguments) > 1:
+        width = _number(arguments[1])
+        if width is None or width > MAX_PADDED_CHARACTERS:
+            raise Refused(f"calls {name}() to a width that is no number up to {MAX_PADDED_CHARACTERS:,}. Write one.")
+    if name in RANGES:
+        for part in nodes(arguments):
+            if abs(_number(part) or 0) > MAX_RANGE or str(part.get("function_name")).lower() in GROWING_FUNCTIONS:
+                raise Refused(f"calls {name}() with more than plain numbers up to {MAX_RANGE:,}. Take a smaller range.")
+
+
+def _number(node: dict[str, Any]) -> float | None:
+    """The number that a node of a parse tree stands for; None if it is anything else."""
+    try:
+        return float(node["literal"]["text"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _refuse_unlisted_table(node: dict[str, Any], steps: set[str]) -> None:

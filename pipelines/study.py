@@ -358,6 +358,27 @@ def _refuse_misplaced_output(path: Path, study: Study) -> None:
             raise StudyError(f"{path}: the extract of {name} lies in a folder that runs write to. Move it.")
     if any(study.output.is_relative_to(folder) for folder in (paths.SQL, paths.DATA_CONTRACTS, paths.REPORTS)):
         raise StudyError(f"{path}: output lies among the project's own files. Choose another folder.")
+    _refuse_foreign_output(path, study)
+
+
+def _refuse_foreign_output(path: Path, study: Study) -> None:
+    """Refuse an output that holds what neither a run nor the study put there: /etc is one slip of a path away."""
+    inputs = [source.folder for source in study.sources.values()]
+    inputs += [place for place in (study.truth, study.ndc_table) if place]
+    is_of_a_run = (study.output / "lock").is_file() and (study.output / "work").is_dir()
+    try:
+        held = [] if is_of_a_run else list(study.output.iterdir())
+    except OSError:  # it is still to be made, or opening it says what is wrong
+        return
+    own = {*OWN_FOLDERS, "lock"}
+    if any(
+        place.name not in own and not any(known.is_relative_to(place) for known in (*inputs, path.resolve()))
+        for place in held
+    ):
+        raise StudyError(
+            f"{path}: output {study.output} holds files that no run of this program wrote. "
+            "Choose a new or empty folder."
+        )
 
 
 def code_version() -> str:

@@ -107,6 +107,22 @@ SQL = {
     "has a NUL byte": "select 1 as a\0; drop table raw_north.t",
     "overwrites rows": "select 1 as a on conflict do update set a = 2",
     "returns what it inserts": "select 1 as a returning *",
+    "lays out a gigabyte": "select format('{:>1000000000}', 'x') as a",
+    "prints a gigabyte": "select printf('%1000000000s', 'x') as a",
+    "repeats a gigabyte": "select repeat('x', 1000000000) as a",
+    "draws a bar of a gigabyte": "select bar(1, 0, 1, 1000000000) as a",
+    "makes a list of a billion": "select list_resize([1], 1000000000) as a",
+    "pads to a gigabyte on the left": "select lpad('x', 1000000000, 'x') as a",
+    "pads to a gigabyte on the right": "select rpad(a, 1000000000, 'x') as a from raw_north.t",
+    "pads to one more than may be": "select lpad(a, 1001, '0') as a from raw_north.t",
+    "pads to a sum": "select lpad('x', 500000000 + 500000000, 'x') as a",
+    "pads to a column": "select lpad('x', n, 'x') as a from (select 1000000000 as n)",
+    "counts to billions": "select * from range(3000000000)",
+    "counts to billions in a list": "select range(0, 3000000000) as a",
+    "counts to billions by name": "select * from generate_series(1, 3000000000::bigint)",
+    "counts to a power": "select * from range(10 ** 12)",
+    "counts to a product": "select unnest(range(1000000 * 1000000)) as a",
+    "counts to one more than may be": "select * from range(1000001)",
     "closes a parenthesis": "select 1 as a) union all (select 1 as a",
 }
 
@@ -136,6 +152,9 @@ def test_no_query_of_a_contract_gets_hostile_sql_past_the_gate(text, contract_fi
         "with step as (select a from raw_north.t group by all having count(*) > 1) select * from step join clean.patient "
         "on a = patient_id",
         "select unnest(range(3)) as a",
+        "select lpad(a, 11, '0') as a, rpad(a, 1000, ' ') as b from raw_north.t",
+        "select unnest(generate_series(a, date '2030-01-01', interval 1 day)) as a, range(-12, 1000000) as b "
+        "from raw_north.t",
         "select b.c.d as d, list_filter(l, lambda x: x > 1) as l, l[1] as f from raw_north.t as b",
         "select case when a then 1 end as a, try_cast(b as date) as b from raw_north.t union all select 1, null",
         "select $window_days as a",
@@ -457,7 +476,29 @@ def test_paths_that_lead_where_they_say_are_fine(tmp_path):
     assert studies.load(file).sources["simulated"].folder == tmp_path / "beside"
 
 
+def test_an_output_with_what_the_study_or_a_run_put_there_is_fine(tmp_path):
+    file = study_file(tmp_path, sources={"simulated": {"folder": "out/simulated/extract"}}, truth="out/truth")
+    for name in ("simulated/extract", "truth"):
+        (tmp_path / "out" / name).mkdir(parents=True)
+    study = studies.load(file)
+    with Workspace(study).locked():
+        (tmp_path / "out" / "notes.txt").write_text("of whoever works with it")
+    assert studies.load(file) == study
+
+
+def test_an_output_with_files_of_others_is_refused(tmp_path):
+    file = study_file(tmp_path)
+    (tmp_path / "out").mkdir()
+    studies.load(file)
+    (tmp_path / "out" / "passwd").write_text("root")
+    with pytest.raises(StudyError, match=r"holds files that no run of this program wrote\. Choose a new"):
+        studies.load(file)
+
+
 PATHS = {
+    "an output that is the system's": {"output": "/etc"},
+    "an output that is the system's, on the way up": {"output": "../" * 30 + "etc"},
+    "an output that is everything": {"output": "/"},
     "an output beyond a folder it only passes": {"output": "extract/../../elsewhere"},
     "an extract beyond a folder it only passes": {"sources": {"simulated": {"folder": "extract/../../../etc"}}},
     "an output that is a link": {"output": "link"},

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import contracts, identifiers, simulator
+from pipelines import contracts, extracts, identifier_patterns, identifiers, simulator
 from pipelines import study as studies
 from pipelines.contracts import Contract
-from pipelines.errors import IdentifierError
-from pipelines.extracts import sample
+from pipelines.errors import ExtractError, IdentifierError
+from pipelines.extracts import delivered, sample, value_screen
 from pipelines.run import Run
 from pipelines.settings import Settings
 from tests import mimic_iv_demo
@@ -124,10 +124,45 @@ CALLED_SO = {
     "ip_address": "ip",
     "fingerprint": "biometric",
     "photo": "photo",
+    "address1": "address",
+    "phone1": "phone",
+    "MRN1": "mrn",
+    "name1": "name",
+    "Name 2": "name",
+    "email1": "email",
+    "fax1": "fax",
+    "SSN1": "ssn",
+    "patient_nm": "name",
+    "pt_name": "name",
+    "last_nm_2": "name",
+    "homephone": "phone",
+    "hosp_no": "mrn",
+    "npi": "licence",
+    "Nachname": "name",
+    "Vorname": "name",
+    "Adresse": "address",
+    "Straße": "address",
+    "Telefon": "phone",
+    "nom": "name",
+    "Prénom": "name",
+    "courriel": "email",
+    "apellido1": "name",
+    "dirección": "address",
+    "correo": "email",
+    "cognome": "name",
+    "indirizzo": "address",
+    "codice_fiscale": "ssn",
+    "telecom.value": "phone",
+    "identifier.value": "mrn",
+    "address.text": "address",
+    "name.text": "name",
 }
+CALLED_AFTER_BIRTH = ["birth_dt", "dateofbirth", "DOB1", "Geburtsdatum", "date_naissance", "fecha_nacimiento"]
 SOUNDS_SO = [
     "drug_name", "concept_name", "first_dose", "last_fill_date", "middle_ear", "given_dose", "chip", "ship_date",
     "state", "careunit", "address_is_no_word"[8:], "telemetry", "device", "strip", "zipper", "machine", "subject_id",
+    "drug_name_text", "generic_name", "generic_name_1", "nombre_medicamento", "nom_medicament", "dea_schedule",
+    "phase1", "line1", "dose2", "level_2", "q1", "icd10", "drug_name2", "numero", "medication.text", "code.text",
     "person_id", "provider_id", "quantity", "noted_at", "page", "dosage", "storage", "significant", "stage_name",
 ]  # fmt: skip
 
@@ -135,6 +170,22 @@ SOUNDS_SO = [
 def test_a_column_that_is_called_an_identifier_is_one(kinds_by_column):
     found = kinds_by_column({column: ["x1"] for column in CALLED_SO})
     assert found == {column: {(kind, "name")} for column, kind in CALLED_SO.items()}
+
+
+def test_a_column_that_is_called_after_a_birth_tells_ages(extract, monkeypatch):
+    extract.file("t.csv", {name: ["1931", "1990"] for name in CALLED_AFTER_BIRTH} | {"a": ["2023-05-01", "2020-01-01"]})
+    found = extract.screened(monkeypatch, dates="real")
+    assert {one.column for one in found if one.kind == "birth_year"} == set(CALLED_AFTER_BIRTH)
+
+
+def test_four_digits_of_a_postal_code_of_any_spelling_are_too_many(kinds_by_column):
+    called = ["ZIP4", "zip_2", "PLZ", "code_postal", "código_postal"]
+    assert kinds_by_column({name: ["94110"] for name in called}) == {name: {("zip", "name")} for name in called}
+    assert kinds_by_column({name: ["941"] for name in called}) == {}
+
+
+def test_a_narrative_of_fhir_is_free_text(kinds):
+    assert kinds("text.div", "patient says it hurts") == {("free_text", "name")}
 
 
 def test_a_column_whose_name_only_sounds_like_one_is_none(kinds_by_column):
@@ -182,6 +233,22 @@ HARDLY_ELSE = {
     "00:1B:44:11:3A:B7": "device",
     "(01)00844588003288(17)141120(10)7654321D": "device",
     "MRN: 4711008": "mrn",
+    "SSN123-45-6789": "ssn",
+    "ssn 123456789": "ssn",
+    "123 45 6789": "ssn",
+    "078\u201305\u20131120": "ssn",  # an en dash
+    "078\u201105\u20111120": "ssn",  # a dash that does not break
+    "\uff10\uff17\uff18-\uff10\uff15-\uff11\uff11\uff12\uff10": "ssn",  # of full width
+    "078\u00ad-05-11\u200b20": "ssn",  # with what takes no room
+    "212 555 1234": "phone",
+    "415\u00a0555\u20092671": "phone",
+    "+442079460018": "phone",
+    "jane\uff20example.org": "email",
+    "MRN1234567": "mrn",
+    "MR# 1234567": "mrn",
+    "99 years": "age",
+    "99-year-old man": "age",
+    "DOB 03/04/1921": "birth_year",
 }
 CODES = [
     "72514-3", "29463-7", "0406-8530-01", "00406-8530-01", "54569-0303-1", "00406853001", "4068530010", "5-10",
@@ -189,6 +256,8 @@ CODES = [
     "oxycodone 5 MG @ bedtime", "1007c05b-8d20-8fe6-6790-44622f8316df", "http://loinc.org",
     "http://terminology.hl7.org/CodeSystem/v3-ActCode", "https://www.nlm.nih.gov/research/umls/rxnorm", "M54.50",
     "12 HR Oxycodone Hydrochloride 10 MG Extended Release Oral Tablet", "0.5 MG/ML", "1-2 tabs 4-6h",
+    "90 years old", "92 years and older", "65 years", "+5", "+10.5", "1-92 yr", "mr 1234", "SSN", "mcg/hr \u2013 72 hours",
+    "oxycodone 5\u00a0MG \u2013 10\u00a0MG", "born 2 weeks early",
     "256.1.1.1", "1000000-12-3456", "123-45-67890", "A123-45-6789",
 ]  # fmt: skip
 
@@ -265,6 +334,18 @@ def test_ages_over_89_are_one_group(kinds_by_column):
 
 
 @pytest.mark.parametrize(
+    ("ages", "expected"),
+    [
+        (("18 years", "90 years"), set()),
+        (("18 years", "99 yrs"), {("age", "name and values")}),
+        (("90 Jahre", "91 Jahre"), {("age", "name and values")}),
+    ],
+)
+def test_ages_are_read_with_their_unit(ages, expected, kinds):
+    assert kinds("age", *ages) == expected
+
+
+@pytest.mark.parametrize(
     ("births", "dates", "expected"),
     [
         (["1934", "1990"], "real", set()),
@@ -274,11 +355,18 @@ def test_ages_over_89_are_one_group(kinds_by_column):
         (["1933", "1932"], "real", {("birth_year", "name and values")}),
         (["1931-02-03", "1990-01-01"], "unknown", {("birth_year", "name and values")}),
         (["1931", "1990"], "shifted", set()),
+        (["03/04/1921", "02/01/1990"], "real", {("birth_year", "name and values")}),
     ],
 )
 def test_births_tell_ages_over_89_where_dates_are_real(births, dates, expected, extract, monkeypatch):
     extract.file("t.csv", {"birth_year": births, "a": ["2023-05-01", "2020-01-01"]})
     assert {(one.kind, one.by) for one in extract.screened(monkeypatch, dates=dates)} == expected
+
+
+@pytest.mark.parametrize("days", [["05/01/2023", "1/1/2020"], ["01.05.2023", "01.01.2020"], ["", ""]])
+def test_ages_are_told_by_days_of_any_writing_or_by_the_youngest(days, extract, monkeypatch):
+    extract.file("t.csv", {"birth_year": ["1930", "2022"], "a": days})
+    assert [one.kind for one in extract.screened(monkeypatch, dates="real")] == ["birth_year"]
 
 
 def test_a_day_to_come_is_no_day_that_an_age_is_told_by(extract, monkeypatch):
@@ -396,6 +484,15 @@ def test_a_longer_file_is_looked_at_all_over(extract, monkeypatch):
         assert max(numbers) > 95_000
 
 
+def test_a_packed_file_costs_the_screen_no_more_than_any_table(extract, monkeypatch):
+    monkeypatch.setattr(delivered, "GZIP_FREE_BYTES", 1 << 20)
+    path = extract.folder / "t.csv.gz"
+    path.write_bytes(gzip.compress(b"a\n" + b"x" * (1 << 24)))
+    for read in (sample.of, lambda *of: sample._piece(*of, is_head=False)):
+        with pytest.raises(ExtractError, match=r"t.csv.gz: decompresses to more than 200 times its size"):
+            read(CONNECTION, contract(), path)
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), min_size=1, max_size=20))
 def test_no_cell_stops_the_screen(cells):
@@ -411,6 +508,51 @@ def test_no_cell_stops_the_screen(cells):
 def test_no_header_stops_the_screen(header, extract, monkeypatch):
     (extract.folder / "t.csv").write_text(f"{header}\nx,078-05-1120\n")
     assert [one.kind for one in extract.screened(monkeypatch)] == ["ssn"]
+
+
+# --- What is loaded, in full ---
+
+
+@pytest.fixture
+def load(extract):
+    """Load one table of a file, and tell what the warehouse holds then."""
+
+    def loaded(rows, name="t.csv", **changes):
+        extract.file(name, rows)
+        with duckdb.connect() as connection:
+            try:
+                extracts.load(connection, contract(**changes), "north", extract.folder)
+            except IdentifierError as error:
+                [[tables]] = connection.execute("select count(*) from duckdb_tables() where not temporary").fetchall()
+                assert tables == 0, "nothing was loaded"
+                return str(error)
+            return connection.sql("select count(*) from raw_north.t").fetchall()[0][0]
+
+    return loaded
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+def test_every_value_that_is_loaded_is_looked_at_however_long_the_file(name, load):
+    rows = [f"Oxycodone hydrochloride {number} MG Oral Tablet" for number in range(300_000)]
+    said = load({"a": [*rows[:260_000], "078-05-1120", *rows[260_000:]]}, name, files="t.*")
+    assert said == f"{name}: column a (ssn, by pattern). {value_screen.ADVICE}"
+
+
+def test_a_row_in_quarantine_is_looked_at_whatever_the_type_of_the_column(load):
+    columns = [{"name": "a", "type": "DATE", "description": "A."}]
+    assert load({"a": ["2021-01-01", "no day"]}, columns=columns) == 1
+    assert "column a (ssn" in load({"a": ["2021-01-01", "078-05-1120"]}, columns=columns)
+
+
+def test_what_a_contract_accepts_is_loaded(load):
+    accepted = [{"column": "A", "kind": "ssn", "reason": REASON}]
+    assert load({"a": ["078-05-1120"]}, accepted_identifiers=accepted) == 1
+    assert "column a (email" in load({"a": ["078-05-1120", "jane@example.org"]}, accepted_identifiers=accepted)
+
+
+def test_an_address_of_a_terminology_is_loaded_and_another_is_not(load):
+    assert load({"a": ["http://loinc.org"]}) == 1
+    assert "column a (url" in load({"a": ["http://loinc.org", "https://example.org/u/1"]})
 
 
 # --- Real extracts ---
@@ -458,10 +600,10 @@ def test_the_simulated_extract_has_no_identifier(tmp_path):
 
 
 def test_every_kind_is_one_of_the_eighteen_identifiers_with_its_citation():
-    kinds = {row["kind"] for row in (*identifiers._names(), *identifiers._patterns())}
+    kinds = {row["kind"] for row in (*identifiers._names(), *identifier_patterns.patterns())}
     assert {"name", "address", "zip", "phone", "fax", "email", "ssn", "mrn", "url", "ip", "device", "age"} <= kinds
     assert all(
-        "45 CFR 164.514(b)(2)(i)" in row["citation"] for row in (*identifiers._names(), *identifiers._patterns())
+        "45 CFR 164.514(b)(2)(i)" in row["citation"] for row in (*identifiers._names(), *identifier_patterns.patterns())
     )
 
 
@@ -473,6 +615,8 @@ def test_words_of_a_name():
     PATIENT_ID      | patient id
     MRNNumber       | mrn number
     e-mail          | e mail
+    Prénom          | prenom
+    Straße          | strasse
     """
     for row in rows_of(drawn):
         assert identifiers.words(row["name"]) == row["words"]

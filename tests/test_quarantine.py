@@ -8,7 +8,7 @@ import pytest
 from pipelines import contracts, flat_file, quarantine, sources, tables, warehouse
 from pipelines import study as studies
 from pipelines.contracts import Contract
-from pipelines.errors import ExtractError, PipelineError, WorkspaceError
+from pipelines.errors import ExtractError, IdentifierError, PipelineError, WorkspaceError
 from pipelines.extracts import loading
 from pipelines.workspace import Workspace
 
@@ -293,6 +293,13 @@ def test_a_file_whose_places_were_changed_is_refused(study, tmp_path, change, sa
     file = correct(study, tmp_path, "type", "prescription", **change)
     with pytest.raises(PipelineError, match=said):
         quarantine.reprocess(study, file)
+
+
+def test_a_correction_that_identifies_someone_is_refused(study, tmp_path):
+    file = correct(study, tmp_path, "type", "prescription", drug_text="MORPHINE, call 415-555-2671")
+    with pytest.raises(IdentifierError, match=r"column drug_text \(phone, by pattern\). None of its rows was taken"):
+        quarantine.reprocess(study, file)
+    assert not Workspace(study).corrections("simulated", "prescription").exists()
 
 
 def test_a_row_corrected_twice_in_one_file_is_refused(study, tmp_path):

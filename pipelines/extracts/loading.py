@@ -10,7 +10,16 @@ import polars as pl
 from pipelines import contracts, paths
 from pipelines.contracts import Column, Contract
 from pipelines.errors import ContractError, ExtractError, LedgerError
-from pipelines.extracts import corrections, csv_file, database, history, ndjson_file, parquet_file, stat_file
+from pipelines.extracts import (
+    corrections,
+    csv_file,
+    database,
+    history,
+    ndjson_file,
+    parquet_file,
+    stat_file,
+    value_screen,
+)
 from pipelines.extracts.delivered import (
     NDJSON_SUFFIXES,
     STAT_SUFFIXES,
@@ -92,6 +101,7 @@ def load(
         ExtractError: A file is missing, cannot be the extract, or is not what it was when an earlier run took it.
             Whether too many rows are in quarantine is for the caller to judge.
         ContractError: The contract names no files, or a type that is not read from files.
+        IdentifierError: A value looks as hardly anything but an identifier does, and no contract accepts it.
         LedgerError: The delivered rows are not the loaded, the replaced and the quarantined ones.
         ValueError: The connection does not keep the order of rows, so that they cannot be numbered.
     """
@@ -141,6 +151,7 @@ def load(
         work.execute(f"create temp view delivered as {corrections.put_in_place(contract, 'as_delivered')}")
         work.execute(f"delete from rejected using corrected where {corrections.IS_SAME_ROW.format('rejected')}")
         _reject_unfit(work, contract)
+        value_screen.refuse(work, contract)
         if contract.key:
             if is_added and contract.delivery == "increment":
                 _reject_known(work, contract)

@@ -20,7 +20,7 @@ import polars as pl
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
 from pipelines.extracts import database, stat_file
-from pipelines.extracts.delivered import NDJSON_SUFFIXES, STAT_SUFFIXES, find, is_database, sql_text
+from pipelines.extracts.delivered import NDJSON_SUFFIXES, STAT_SUFFIXES, find, is_database, open_bytes, sql_text
 from pipelines.warehouse import Connection
 
 HEAD_ROWS = 1000
@@ -185,11 +185,11 @@ def _of_json_lines(text: bytes) -> pl.DataFrame:
 def _text(path: Path, is_head: bool) -> bytes:
     """The beginning of a file and, of more than its head, whole lines of blocks further on."""
     try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+        with open_bytes(path, path.name) as stream:
             parts = [stream.read(HEAD_BYTES if is_head else WHOLE_BYTES) + stream.readline(BLOCK_BYTES)]
             read_bytes = len(parts[0])
             while not is_head and read_bytes < LIMIT_BYTES:
-                place = stream.seek((BLOCKS_PER_BLOCK_READ - 1) * BLOCK_BYTES, io.SEEK_CUR)
+                read_bytes += _skip(stream, (BLOCKS_PER_BLOCK_READ - 1) * BLOCK_BYTES)
                 stream.readline(BLOCK_BYTES)  # the rest of a line
                 block = stream.read(BLOCK_BYTES) + stream.readline(BLOCK_BYTES)
                 if not block:
@@ -197,7 +197,7 @@ def _text(path: Path, is_head: bool) -> bytes:
                 if not parts[-1].endswith(b"\n"):
                     parts.append(b"\n")
                 parts.append(block)
-                read_bytes = place + len(block)
+                read_bytes += len(block)
             return b"".join(parts)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         return b"".join(parts) if "parts" in locals() else b""
@@ -205,3 +205,11 @@ def _text(path: Path, is_head: bool) -> bytes:
         raise ExtractError(
             f"{path}: cannot be read ({error.strerror}). Give yourself the right to read it, or deliver it again."
         ) from None
+
+
+def _skip(stream: io.BufferedIOBase, size_bytes: int) -> int:
+    """Go on by so many bytes: by reading them where the stream is decompressed as it is read."""
+    if stream.seekable():
+        stream.seek(size_bytes, io.SEEK_CUR)
+        return size_bytes
+    return sum(len(stream.read(min(BLOCK_BYTES, size_bytes - at))) for at in range(0, size_bytes, BLOCK_BYTES))
