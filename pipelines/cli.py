@@ -143,8 +143,9 @@ def check(study: StudyFile) -> None:
                 for table in [table for table in wanted if table.is_ingest == bool(readable)]:
                     advance(table.name, len(wanted))
                     table.build(connection, loaded)
-                    found += checks.check(connection, table.contract) if table.contract else []
         with warehouse.opened(file, [], loaded.memory_limit) as connection:
+            for contract in [table.contract for table in wanted if table.contract]:
+                found += checks.check(connection, contract)
             quarantined = connection.sql(
                 "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
                 "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"

@@ -25,6 +25,36 @@ BUILDER = re.compile(r"pipelines(\.[a-z][a-z0-9_]*){2,}")
 # Of a column, what a reader of the table relies on.
 _SHAPE = {"name", "type", "unit", "required", "minimum", "maximum", "values", "delivered_as", "may_be_missing"}
 COUNTED = ("patient", "episode", "row")
+# What Great Expectations can do on DuckDB, by the ends of its names, and where these name columns.
+CHECKS = {
+    "unexpected_rows_expectation",
+    *(
+        f"expect_column_{rule}"
+        for rule in (
+            "distinct_values_to_be_in_set distinct_values_to_contain_set distinct_values_to_equal_set "
+            "max_to_be_between mean_to_be_between median_to_be_between min_to_be_between "
+            "most_common_value_to_be_in_set pair_values_a_to_be_greater_than_b pair_values_to_be_equal "
+            "proportion_of_non_null_values_to_be_between proportion_of_unique_values_to_be_between "
+            "quantile_values_to_be_between stdev_to_be_between sum_to_be_between to_exist "
+            "unique_value_count_to_be_between value_lengths_to_be_between value_lengths_to_equal "
+            "value_z_scores_to_be_less_than values_to_be_between values_to_be_in_set values_to_be_null "
+            "values_to_be_unique values_to_not_be_in_set values_to_not_be_null"
+        ).split()
+    ),
+    "expect_compound_columns_to_be_unique",
+    "expect_multicolumn_sum_to_equal",
+    "expect_multicolumn_values_to_be_equal",
+    "expect_select_column_values_to_be_unique_within_record",
+    *(
+        f"expect_table_{rule}"
+        for rule in (
+            "column_count_to_be_between column_count_to_equal columns_to_match_ordered_list columns_to_match_set "
+            "row_count_to_be_between row_count_to_equal"
+        ).split()
+    ),
+}
+NAMES_COLUMNS = ("column", "column_A", "column_B", "column_list", "column_set")
+CONDITIONS = ("comparison", "nullity", "and", "or")
 IMPLIED = "Follows from the columns and the key of this contract."
 
 
@@ -336,11 +366,7 @@ def read(path: Path) -> Contract:
 def _refuse_hostile(contract: Contract, where: str) -> None:
     """Refuse what would be more than it says once it stands in SQL or is looked up by name."""
     for expectation in contract.expectations:
-        for argument, text in expectation.model_dump(exclude_none=True).items():
-            if argument.endswith("query"):
-                sql_gate.select(str(text).replace("{batch}", contract.table), f"{where}: {argument}", ContractError)
-            elif argument in ("row_condition", "where"):
-                sql_gate.condition(str(text), f"{where}: {argument}", ContractError)
+        _refuse_hostile_check(contract, expectation, where)
     for added in contract.adds_up:
         if added.where:
             sql_gate.condition(added.where, f"{where}: adds_up", ContractError)
@@ -350,6 +376,38 @@ def _refuse_hostile(contract: Contract, where: str) -> None:
         raise ContractError(f"{where}: event_date names no column. Correct it.")
     if contract.built_by and not BUILDER.fullmatch(contract.built_by):
         raise ContractError(f"{where}: built_by is no function of this package. Name it as pipelines.module.function.")
+
+
+def _refuse_hostile_check(contract: Contract, expectation: Expectation, where: str) -> None:
+    """Refuse a check that Great Expectations cannot do on DuckDB, or would write into SQL as it stands."""
+    if expectation.type not in CHECKS:
+        raise ContractError(
+            f"{where}: {expectation.type} is no check that works on DuckDB. Write an unexpected_rows_expectation, "
+            "or for a type the type of the column."
+        )
+    condition = (expectation.model_extra or {}).get("row_condition")
+    if isinstance(condition, str):
+        raise ContractError(
+            f"{where}: a row_condition in SQL does not work on DuckDB. Write an unexpected_rows_expectation with a "
+            "rows_at_risk_query, or row_condition as a comparison."
+        )
+    for argument, value in expectation.model_dump(exclude_none=True).items():
+        if argument.endswith("query"):
+            sql_gate.select(str(value).replace("{batch}", contract.table), f"{where}: {argument}", ContractError)
+    if odd := _named_columns(expectation) - set(contract.types):
+        raise ContractError(
+            f"{where}: a check names no column of this contract: {', '.join(sorted(map(repr, odd)))}. Correct it."
+        )
+    if any(node.get("type") not in CONDITIONS for node in sql_gate.nodes(condition) if node.keys() != {"name"}):
+        raise ContractError(f"{where}: a row_condition is none of {', '.join(CONDITIONS)}. Write it as one of them.")
+
+
+def _named_columns(expectation: Expectation) -> set[str]:
+    """Whatever stands where a check names columns."""
+    arguments = expectation.model_extra or {}
+    named = [arguments[argument] for argument in NAMES_COLUMNS if argument in arguments]
+    named += [node["name"] for node in sql_gate.nodes(arguments.get("row_condition")) if "name" in node]
+    return {str(name) for one in named for name in (one if isinstance(one, list) else [one])}
 
 
 def _columns_of_sums(contract: Contract) -> set[str]:

@@ -122,11 +122,15 @@ class Run:
 
     def _build(self, table: Table) -> Built:
         readable = [source.folder for source in self.study.sources.values()] if table.is_ingest else []
-        with self.workspace.connected(readable) as connection:
+        with ExitStack() as held:
+            connection = held.enter_context(self.workspace.connected(readable))
             if table.is_ingest and self.identifiers is None:
                 self.identifiers = identifiers.screen(connection, self.study)
             identifiers.refuse(self.identifiers or [])
             rows = table.build(connection, self.study)
+            if readable:  # the contract's queries, too, run where no folder can be read
+                held.close()
+                connection = held.enter_context(self.workspace.connected())
             results = checks.check(connection, table.contract) if table.contract else []
             columns = _summary(connection, table)
             plot = reporting.plot(connection, self.study, table.name) if table.step == "report" else None

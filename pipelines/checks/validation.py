@@ -213,7 +213,7 @@ def _repeated(expectation: Expectation) -> str:
     Great Expectations would look every row up among the repeated values, which takes several times as long, and
     take NULL in one column of several for no value at all: rows that differ in nothing would pass.
     """
-    columns = [f'"{column}"' for column in _columns(expectation)]
+    columns = [_quoted(column) for column in _columns(expectation)]
     has_value = f"where {columns[0]} is not null " if len(columns) == 1 else ""
     return (
         f"select unnest(range(copies)) from (select count(*) as copies from {{batch}} {has_value}"
@@ -314,7 +314,7 @@ class _AtRisk:
         self._connection = connection
         self._table = contract.table
         described = connection.cursor().execute(f"describe {contract.table}").fetchall()
-        columns = [f'"{name}"' for name, *_ in described]
+        columns = [_quoted(name) for name, *_ in described]
         counts = ", ".join(f"count({column})" for column in columns)
         [found] = connection.cursor().execute(f"select count(*), {counts} from {contract.table}").fetchall()
         self.table_rows, *filled = found
@@ -366,6 +366,10 @@ def _columns(expectation: Expectation) -> list[str]:
         return []
     columns = [arguments.get(name) for name in ("column", "column_A", "column_B")]
     return [column for column in columns if column] or arguments.get("column_list", [])
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 def _name(expectation: Expectation, key: list[str]) -> str:
