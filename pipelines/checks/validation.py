@@ -17,6 +17,11 @@ from pipelines.contracts import Contract, Expectation, Severity
 from pipelines.errors import ContractError
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
+# A row lacking any of the values cannot break these, and by default is counted as if it could.
+COMPARING = {
+    "expect_column_pair_values_a_to_be_greater_than_b": "either_value_is_missing",
+    "expect_multicolumn_sum_to_equal": "any_value_is_missing",
+}
 UNIQUE = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
 # What DuckDB could not do, by the class of its error: the error's own text quotes rows.
 _FAULTS = {
@@ -189,6 +194,8 @@ def _translated(contract: Contract, name: str, expectation: Expectation, index: 
     query = str(arguments.get("unexpected_rows_query")) if expectation.type == UNEXPECTED_ROWS else None
     if query:
         arguments["unexpected_rows_query"] = _query(query, contract.table)
+    if expectation.type in COMPARING:
+        arguments.setdefault("ignore_row_if", COMPARING[expectation.type])
     try:
         known = ExpectationConfiguration(type=expectation.type, kwargs=arguments, meta=meta).to_domain_obj()
     except Exception:
@@ -258,7 +265,7 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
     """What Great Expectations finds of each expectation.
 
     First those about single columns, for pass or fail only, which takes a few aggregate queries. Then the queries, and
-    those that failed or whose condition chooses the rows, with counts: to ask for counts everywhere would double the
+    those that failed or that choose their rows, with counts: to ask for counts everywhere would double the
     work of Great Expectations on every table, and a check that is met has no failing row.
     """
     from pipelines.checks.duckdb_dialect import lend
@@ -277,7 +284,7 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
         to_count = [
             expectations[index]
             for index, result in found.items()
-            if not result.success or "row_condition" in result.expectation_config.kwargs
+            if not result.success or _chooses_rows(expectations[index], result)
             if not _raised(result)
         ]
         found |= run(
@@ -294,11 +301,18 @@ def _picked(expectation: Any, found: Any) -> _Found:
         return _Found(None, is_about_rows, fault=next((name for name in classes if name in _FAULTS), None))
     if not found.result:
         return _Found(found.success, is_about_rows, 0 if is_about_rows else None)
-    rows = found.result.get("element_count") if "row_condition" in found.expectation_config.kwargs else None
+    rows = found.result.get("element_count") if _chooses_rows(expectation, found) else None
     if rows is not None and not expectation.expectation_type.endswith("null"):
         rows -= found.result.get("missing_count") or 0
     failing_rows = found.result.get("observed_value" if is_query else "unexpected_count")
     return _Found(found.success, is_about_rows, failing_rows if is_about_rows else None, rows)
+
+
+def _chooses_rows(expectation: Any, result: Any) -> bool:
+    """Whether a condition chooses its rows, or what is missing of several columns."""
+    return "row_condition" in result.expectation_config.kwargs or (
+        hasattr(expectation, "map_metric") and hasattr(expectation, "ignore_row_if")
+    )
 
 
 def _raised(result: Any) -> bool:
