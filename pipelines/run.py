@@ -230,9 +230,9 @@ class Run:
         )
 
     def _before(self) -> quality.Before | None:
-        """The last published run; None where there is none, or it cannot be read any more."""
+        """The last run that left results; None where there is none, or it cannot be read any more."""
         try:
-            return quality.published(self.workspace)
+            return quality.last(self.workspace, self.run_id)
         except WorkspaceError:
             return None
 

@@ -334,7 +334,9 @@ def test_a_check_may_name_the_columns_that_the_table_has(where, contract_file):
 )
 def test_a_check_that_never_works_on_duckdb_is_refused_with_what_to_write(rule, contract_file):
     checked = {"type": f"expect_column_values_to_{rule}", "column": "patient_id", "why": "Why."}
-    with pytest.raises(ContractError, match=r"works on DuckDB\. Write an unexpected_rows_expectation, or .* the column"):
+    with pytest.raises(
+        ContractError, match=r"works on DuckDB\. Write an unexpected_rows_expectation, or .* the column"
+    ):
         contract_file(expectations=[checked])
 
 

@@ -48,7 +48,7 @@ def write(
         now: What the run checked before it ended.
         connection: Its warehouse; of the tables in it only those that the run built are shown. None where it was
             not kept, as that of a failed run.
-        before: The last published run; None at the first.
+        before: The last run that left results, published or not; None at the first.
         data_docs: Folder of the Data Docs, relative to the page.
 
     Returns:
@@ -62,6 +62,7 @@ def write(
         .render(
             now=now,
             before=before.results if before else None,
+            is_before_published=bool(before and before.is_published),
             changes=changes(before.results, now) if before else [],
             row_changes=row_changes(before.results, now) if before else [],
             code_changes=_code_changes(before.codes if before else None, found.frame("code_use"), min_cell_count),
