@@ -574,4 +574,4 @@ def test_a_failed_run_leaves_its_page_its_results_and_data_docs(tmp_path):
     assert "This is ingest alone." in shown and "Quarantined: type" in shown
     assert "not a day" not in shown
     assert (folder / "data_docs" / "raw_simulated.procedure.html").exists()
-    assert quality.published(Workspace(study)) is None
+    assert quality.last(Workspace(study), "failed") is None

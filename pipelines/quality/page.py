@@ -56,6 +56,8 @@ def write(
     """
     found = _Tables(connection, set(now.row_counts))
     min_cell_count = study.disclosure.min_cell_count
+    seen = {row["source"] for row in found.rows("date_shift") if row["is_shifted"]}
+    shifted = sorted(seen | set(study.shifted_sources))
     page = (
         _environment()
         .get_template("index.html")
@@ -74,7 +76,12 @@ def write(
             open=sorted((r for r in now.results if r.is_open), key=lambda r: (r.severity, r.status)),
             by_table=_by_table(now.results),
             drifts=_by_file(now.drifts),
-            untold_sources=[name for name, source in sorted(study.sources.items()) if source.dates == "unknown"],
+            shifted_sources=shifted,
+            untold_sources=[
+                name
+                for name, source in sorted(study.sources.items())
+                if source.dates == "unknown" and name not in shifted
+            ],
             rows_shown=ROWS_SHOWN,
             has_tables=connection is not None,
             has_plausibility=any(table.startswith("quality.") for table in found.built),
