@@ -223,9 +223,10 @@ dispensing as (
 interval as (
     select
         source,
-        lead(start_date) over (
-            partition by source, patient_index, drug_text order by start_date, days_supply
-        )
+        lead(start_date)
+            over (
+                partition by source, patient_index, drug_text order by start_date, days_supply
+            )
         - start_date
         - days_supply as late_days
     from dispensing
