@@ -18,7 +18,6 @@ import numpy as np
 import polars as pl
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
@@ -31,11 +30,15 @@ from pipelines.workspace import Workspace
 TARGET = "y_escalation"
 FOLDS = 5
 RESAMPLES = 500
+CELLS_AT_A_TIME = 2_000_000  # episodes times resamples, to bound memory
+NEWTON_STEPS = 50
 # Everything up to the features depends on the dose and pain of one patient at a time.
 TRAINING_STEPS = ("raw", "reference", "clean", "trajectory", "episode")
 
-# Modules that come after the model, so that a new page layout does not train anew.
+# Modules that come after the model or beside it, so that a new page layout does not train anew.
 NOT_LEARNED_FROM = {"checks", "cli", "definitions", "defs", "disclosure", "reporting", "run", "workspace"}
+NOT_LEARNED_FROM |= {"data_dictionary", "drift", "explanation", "identifiers", "mme", "odcs", "quality", "quarantine"}
+NOT_LEARNED_FROM |= {"reference_pages", "source_draft", "specification"}
 
 SIMULATED = "simulated truth of this study"
 CROSS_VALIDATED = "simulated training world, cross-validated by patient"
@@ -250,13 +253,16 @@ def _metrics(scored: pl.DataFrame, evaluated_on: str) -> Metrics:
     draws = (
         np.bincount(rng.integers(len(patients), size=len(patients)), minlength=len(patients)) for _ in range(RESAMPLES)
     )
-    weights = [weight * draw[position] for draw in draws]
-    resamples = [resampled for resampled in weights if len(np.unique(truth[resampled > 0])) == 2]
+    weights = np.array([weight * draw[position] for draw in draws])
+    tells_apart = (weights @ truth > 0) & (weights @ (1 - truth) > 0)
+    resamples = weights[tells_apart]
+    parts = np.array_split(resamples, resamples.size // CELLS_AT_A_TIME + 1)
     found = []
     for name, (measure, meaning) in MEASURES.items():
-        spread = [measure(truth, score, resampled) for resampled in resamples]
+        [value] = measure(truth, score, weight[np.newaxis])
+        spread = np.concatenate([measure(truth, score, part) for part in parts if len(part)])
         lower, upper = np.quantile(spread, [0.025, 0.975])
-        found.append(_metric(name, measure(truth, score, weight), evaluated_on, meaning, lower, upper))
+        found.append(_metric(name, value, evaluated_on, meaning, lower, upper))
     return found + counts
 
 
@@ -267,37 +273,76 @@ def _metric(
     return {"metric": name, "value": float(value), **limits, "evaluated_on": on, "meaning": meaning}
 
 
-def _auroc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
-    return roc_auc_score(truth, score, sample_weight=weight)
+# Each measure takes one row of weights per resample and gives one value per row: hundreds of fits of a general
+# library, one by one, were most of the time of a study.
 
 
-def _average_precision(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
-    return average_precision_score(truth, score, sample_weight=weight)
+def _auroc(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    cases, others = _by_score(truth, score, weights)
+    lower = np.cumsum(others, axis=1) - others / 2  # a tie is half in the right order
+    return (cases * lower).sum(axis=1) / (cases.sum(axis=1) * others.sum(axis=1))
 
 
-def _brier_score(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
-    return brier_score_loss(truth, score, sample_weight=weight)
+def _average_precision(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    cases, others = (np.flip(found, axis=1) for found in _by_score(truth, score, weights))
+    flagged = np.cumsum(cases + others, axis=1)
+    precision = np.divide(np.cumsum(cases, axis=1), flagged, out=np.zeros_like(flagged), where=flagged > 0)
+    return (cases * precision).sum(axis=1) / cases.sum(axis=1)
 
 
-def _prevalence(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
-    return float(np.average(truth, weights=weight))
+def _by_score(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of true cases and of others at each score that occurs, the lowest first."""
+    order = np.argsort(score, kind="stable")
+    starts = np.unique(score[order], return_index=True)[1]
+    case = (weights * truth)[:, order]
+    other = (weights * (1 - truth))[:, order]
+    return np.add.reduceat(case, starts, axis=1), np.add.reduceat(other, starts, axis=1)
 
 
-def _observed_to_expected(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
-    return float((weight * truth).sum() / (weight * score).sum())
+def _brier_score(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weights @ (score - truth) ** 2 / weights.sum(axis=1)
 
 
-def _calibration_slope(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+def _prevalence(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weights @ truth / weights.sum(axis=1)
+
+
+def _observed_to_expected(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return (weights @ truth) / (weights @ score)
+
+
+def _calibration_slope(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Slope of a logistic regression without penalty, by Newton's method, which two coefficients need no library for.
+
+    Where the score separates the classes there is no finite slope; the value is then merely large.
+    """
     clipped = np.clip(score, 1e-6, 1 - 1e-6)
-    logit = np.log(clipped / (1 - clipped)).reshape(-1, 1)
-    return float(LogisticRegression(C=math.inf).fit(logit, truth, sample_weight=weight).coef_[0, 0])
+    logit = np.log(clipped / (1 - clipped))
+    share = _prevalence(truth, score, weights)
+    intercept, slope = np.log(share / (1 - share)), np.zeros(len(weights))
+    for _ in range(NEWTON_STEPS):
+        # The logistic function, which overflows in its usual form.
+        probability = (1 + np.tanh((intercept[:, np.newaxis] + slope[:, np.newaxis] * logit) / 2)) / 2
+        residual = weights * (truth - probability)
+        spread = weights * probability * (1 - probability)
+        h0, h1, h2 = spread.sum(axis=1), spread @ logit, spread @ logit**2
+        g0, g1 = residual.sum(axis=1), residual @ logit
+        determinant = h0 * h2 - h1**2
+        is_curved = determinant > 1e-12 * h0 * h2
+        scale = np.divide(1, determinant, out=np.zeros_like(determinant), where=is_curved)
+        intercept = intercept + (h2 * g0 - h1 * g1) * scale
+        step = (h0 * g1 - h1 * g0) * scale
+        slope = slope + step
+        if np.abs(step).max() < 1e-9:
+            break
+    return slope
 
 
-def _ppv_at_half_sensitivity(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+def _ppv_at_half_sensitivity(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
     order = np.argsort(-score, kind="stable")
-    found, flagged = np.cumsum((weight * truth)[order]), np.cumsum(weight[order])
-    half = int(np.searchsorted(found, found[-1] / 2))
-    return float(found[half] / flagged[half])
+    found, flagged = np.cumsum((weights * truth)[:, order], axis=1), np.cumsum(weights[:, order], axis=1)
+    half = (found < found[:, -1:] / 2).sum(axis=1)[:, np.newaxis]
+    return (np.take_along_axis(found, half, axis=1) / np.take_along_axis(flagged, half, axis=1))[:, 0]
 
 
 MEASURES = {

@@ -150,12 +150,18 @@ def check(study: StudyFile) -> None:
                 "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
                 "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
             ).fetchall()
+            outcomes = connection.sql(
+                "select source, source_table, table_name, outcome, reason, row_count from clean.row_outcome "
+                "order by source, source_table, table_name, outcome, row_count desc"
+            ).fetchall()
     _print_checked(found, quarantined)
+    _print_outcomes(outcomes)
+    _print_open_choices(loaded)
     blocking = [result for result in found if result.blocks]
     if blocking:
-        names = ", ".join(f"{result.table} {result.check}" for result in blocking)
+        failed = "; ".join(f"{result.table} {result.check}: {result.outcome}" for result in blocking)
         raise CheckError(
-            f"{study}: {len(blocking)} blocking checks failed ({names}). Mend the extract or the contract."
+            f"{study}: {len(blocking)} blocking checks failed ({failed}). Mend the extract or the contract."
         )
 
 
@@ -532,6 +538,22 @@ def _print_identifiers(found: list) -> None:
         cells = (one.file, one.column, one.kind, one.by, counted, one.reason or "not accepted")
         shown.add_row(*(escape(printable(cell)) for cell in cells))
     console.print(shown)
+
+
+def _print_outcomes(outcomes: list[tuple]) -> None:
+    """Where the rows of each delivered table went, for each clean table that it fills."""
+    shown = RichTable("Source", "Delivered table", "Clean table", "Rows are", "Reason", "Rows")
+    for *place, rows in outcomes:
+        shown.add_row(*map(str, place), f"{rows:,}")
+    console.print(shown)
+
+
+def _print_open_choices(loaded: studies.Study) -> None:
+    from pipelines import source_draft
+
+    for name in loaded.sources:
+        if marks := source_draft.open_choices(name):
+            console.print(f"warning: {name}: {marks} choices are open. See oih source check {name}.", soft_wrap=True)
 
 
 def _print_checked(found: list, quarantined: list[tuple]) -> None:

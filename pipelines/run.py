@@ -4,7 +4,8 @@ Dagster drives it table by table; nothing here knows Dagster.
 """
 
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -69,6 +70,9 @@ class Run:
     is_published: bool = False
     identifiers: list[Finding] | None = None
     _held: ExitStack = field(default_factory=ExitStack)
+    _opened: ExitStack = field(default_factory=ExitStack)
+    _connection: Connection | None = None
+    _readable: Sequence[Path] = ()
 
     @property
     def workspace(self) -> Workspace:
@@ -97,10 +101,11 @@ class Run:
         with ExitStack() as held:
             held.enter_context(self.workspace.locked())
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self.workspace.connected() as connection:
+            with self._connected() as connection:
                 warehouse.keep_only(connection, [table.name for table in tables.of(self.study)])
             self.drifts = drift.found(self.study)
             self._held = held.pop_all()
+            self._held.callback(self._close)
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -109,6 +114,27 @@ class Run:
             if not self.is_published:
                 self._write_quality()
             self.workspace.forget_old_runs()
+
+    @contextmanager
+    def _connected(self, readable: Sequence[Path] = ()) -> Iterator[Connection]:
+        """The warehouse, kept open for the next step that may read the same folders: opening it costs more than most.
+
+        A step that is stopped closes it, so that none begins in what another left undone.
+        """
+        if self._connection is None or readable != self._readable:
+            self._close()
+            self._connection = self._opened.enter_context(self.workspace.connected(readable))
+            self._readable = readable
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection = None
+            if not self._opened.__exit__(*sys.exc_info()):  # it words what only the warehouse can tell
+                raise
+
+    def _close(self) -> None:
+        self._connection = None
+        self._opened.close()
 
     def build(self, table: Table) -> Built:
         """Build one table and check it against its contract.
@@ -122,15 +148,12 @@ class Run:
 
     def _build(self, table: Table) -> Built:
         readable = [source.folder for source in self.study.sources.values()] if table.is_ingest else []
-        with ExitStack() as held:
-            connection = held.enter_context(self.workspace.connected(readable))
+        with self._connected(readable) as connection:
             if table.is_ingest and self.identifiers is None:
                 self.identifiers = identifiers.screen(connection, self.study)
             identifiers.refuse(self.identifiers or [])
             rows = table.build(connection, self.study)
-            if readable:  # the contract's queries, too, run where no folder can be read
-                held.close()
-                connection = held.enter_context(self.workspace.connected())
+        with self._connected() as connection:  # the contract's queries, too, run where no folder can be read
             results = checks.check(connection, table.contract) if table.contract else []
             columns = _summary(connection, table)
             plot = reporting.plot(connection, self.study, table.name) if table.step == "report" else None
@@ -147,10 +170,12 @@ class Run:
         on_step.get()("report")
         with self._failure_noted("report.page"):
             self._require_all_checked()
-            with self.workspace.connected() as connection:
+            with self._connected() as connection:
                 reporting.write(connection, self.study, self.facts, self.results, self.folder / "report")
             self._write_quality()
-            folder = self.workspace.publish(self.run_id, self._manifest())
+            manifest = self._manifest()
+            self._close()  # publishing checkpoints and copies the file
+            folder = self.workspace.publish(self.run_id, manifest)
         self.is_published = True
         return folder
 
@@ -209,7 +234,7 @@ class Run:
             page="../index.html",
         )
         before = self._before()
-        with self.workspace.connected() as connection:
+        with self._connected() as connection:
             quality.write(folder, now, self.study, connection, before, data_docs="data_docs")
 
     def _found(self) -> quality.RunResults:
@@ -237,7 +262,7 @@ class Run:
             return None
 
     def _inputs(self) -> list[dict[str, Any]]:
-        with self.workspace.connected() as connection:
+        with self._connected() as connection:
             query = "select source, source_file, sha256, size_bytes from raw.delivery order by all"
             return connection.sql(query).pl().to_dicts()
 

@@ -69,6 +69,7 @@ def convert(connection: Connection, study: Study) -> Converted:
             f"{is_duplicate} as is_duplicate",
         ],
     )
+    connection.execute(f"drop table {DOSE}")
     return Converted(record, trajectory.bands(connection, study.factor_set))
 
 

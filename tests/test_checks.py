@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import checks, paths
-from pipelines.checks import duckdb_dialect
+from pipelines.checks import duckdb_dialect, validation
 from pipelines.contracts import Contract
 from pipelines.errors import ContractError
 
@@ -842,3 +842,28 @@ def test_what_a_contract_says_is_text_on_a_page_not_markup(tmp_path):
         "select '&lt;img src=x&gt; &amp; &lt;script&gt; $column $$' from {batch}"
         in (tmp_path / "trajectory.prescription.html").read_text()
     )
+
+
+def test_plain_rules_count_what_great_expectations_counts(connection, monkeypatch):
+    contract = prescription(
+        key=("prescription_id", "record_kind"),
+        expectations=(
+            {"type": "expect_column_values_to_be_unique", "column": "source_row", "why": "One row each."},
+            {"type": "expect_column_values_to_be_between", "column": "source_row", "min_value": 2, "why": "Late."},
+            {"type": "expect_column_values_to_not_be_null", "column": "end_date", "max_failing_rows": 1, "why": "End."},
+        ),
+    )
+    broken = """
+        prescription_id | source_row | days_supply | record_kind | start_date | end_date
+        a               | 1          | 0           | dispensing  | 2020-01-01 | 2020-01-01
+        b               | 1          | 366         | telepathy   |            |
+        c               | 3          |             |             |            |
+        d               |            | 365         | order       | 2020-01-03 |
+    """
+    for drawing in (SOUND, broken):
+        draw(connection, contract, drawing)
+        plainly = checks.check(connection, contract)
+        with monkeypatch.context() as patched:
+            patched.setattr(validation, "_plainly", lambda *_: {})
+            assert checks.check(connection, contract) == plainly
+    assert len(not_passed(plainly)) >= 6

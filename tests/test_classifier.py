@@ -3,6 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from pipelines import classifier
 from pipelines import study as studies
@@ -54,10 +56,32 @@ def test_observed_to_expected_is_cases_over_the_sum_of_probabilities():
 def test_calibrated_probabilities_have_slope_1():
     probability = RNG.uniform(0.02, 0.98, 5_000)
     truth = (RNG.uniform(size=5_000) < probability).astype(int)
-    ones = np.ones(5_000)
+    ones = np.ones((1, 5_000))
     assert classifier._calibration_slope(truth, probability, ones) == pytest.approx(1, abs=0.1)
     overconfident = probability**2 / (probability**2 + (1 - probability) ** 2)
     assert classifier._calibration_slope(truth, overconfident, ones) == pytest.approx(0.5, abs=0.1)
+
+
+def test_measures_are_those_of_the_library_for_each_row_of_weights():
+    score = np.round(RNG.uniform(0.02, 0.6, 300), 2)  # rounded, so that scores are tied
+    truth = (RNG.uniform(size=300) < score).astype(int)
+    weights = RNG.integers(0, 3, size=(4, 300)) * RNG.uniform(0.1, 1, 300)
+    logit = np.log(score / (1 - score)).reshape(-1, 1)
+    ours = {name: measure(truth, score, weights) for name, (measure, _) in classifier.MEASURES.items()}
+    for row, weight in enumerate(weights):
+        fitted = LogisticRegression(C=np.inf, tol=1e-9).fit(logit, truth, sample_weight=weight)
+        assert ours["auroc"][row] == pytest.approx(roc_auc_score(truth, score, sample_weight=weight))
+        assert ours["brier_score"][row] == pytest.approx(brier_score_loss(truth, score, sample_weight=weight))
+        assert ours["calibration_slope"][row] == pytest.approx(fitted.coef_[0, 0], rel=1e-3)
+        assert ours["average_precision"][row] == pytest.approx(
+            average_precision_score(truth, score, sample_weight=weight)
+        )
+
+
+def test_a_score_that_separates_the_classes_has_a_large_slope_not_a_fault():
+    found = metric("calibration_slope", scored([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.3, 0.6, 0.7, 0.8]))
+    assert found["lower"] > 5
+    assert np.isfinite(found["upper"])
 
 
 def test_without_a_true_case_only_the_counts_are_told():
@@ -95,9 +119,9 @@ def test_the_model_finds_a_signal_through_missing_values_and_is_calibrated_to_th
     model = classifier.Model.fit(matrix, truth, weight, patient)
     fresh, fresh_truth, _, _ = training_frame(patients=400)
     probability = model.probability(fresh)
-    assert classifier._auroc(fresh_truth, probability, np.ones(len(fresh))) > 0.8
+    assert classifier._auroc(fresh_truth, probability, np.ones((1, len(fresh)))) > 0.8
     assert classifier._observed_to_expected(
-        fresh_truth, probability, np.where(fresh_truth == 1, 0.1, 1.0)
+        fresh_truth, probability, np.where(fresh_truth == 1, 0.1, 1.0)[np.newaxis]
     ) == pytest.approx(1, abs=0.25)
 
 
@@ -105,7 +129,7 @@ def test_shuffled_labels_teach_nothing():
     matrix, truth, weight, patient = training_frame(patients=400)
     model = classifier.Model.fit(matrix, RNG.permutation(truth), weight, patient)
     fresh, fresh_truth, ones, _ = training_frame(patients=400)
-    assert classifier._auroc(fresh_truth, model.probability(fresh), ones) == pytest.approx(0.5, abs=0.15)
+    assert classifier._auroc(fresh_truth, model.probability(fresh), ones[np.newaxis]) == pytest.approx(0.5, abs=0.15)
 
 
 def test_the_features_are_what_the_contract_declares_and_nothing_that_names_a_patient():

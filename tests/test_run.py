@@ -47,7 +47,7 @@ def test_a_source_taken_out_of_a_study_leaves_ledger_manifest_and_warehouse(stud
     with Run(without(study, "mimic_iv"), "one") as one:
         build(one)
         assert {file["source"] for file in one._inputs()} == {"simulated"}
-        with one.workspace.connected() as connection:
+        with one._connected() as connection:
             schemas = connection.sql("select distinct schema_name from duckdb_tables()").fetchall()
             for table in ("report.row_ledger", "raw.quarantine", "clean.quarantine", "clean.row_outcome"):
                 found = connection.sql(f"select distinct source from {table}").fetchall()

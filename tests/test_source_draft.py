@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines import contracts, extracts, paths, source_draft, sources, sql_files, warehouse
@@ -190,7 +191,8 @@ def test_files_that_differ_by_a_number_are_one_table(extract):
 
 @pytest.mark.parametrize(("rows", "is_shown"), [(10, False), (11, True)])
 def test_a_value_is_shown_only_where_it_is_frequent(project, extract, rows, is_shown):
-    deliver(extract, "fills.csv", "patient_id|ward\n---\nM#|Secretward", repeat=rows)
+    drawing = "patient_id|fill_date|drug_text|ward\n---\nM#|2021-01-01|OXYCODONE 5 MG|Secretward"
+    deliver(extract, "fills.csv", drawing, repeat=rows)
     written = source_draft.draft("clinic", [extract]).files
     assert any("Secretward" in path.read_text() for path in written) == is_shown
 
@@ -238,3 +240,112 @@ def test_json_lines_are_told_to_have_no_columns_to_draft_from(project, extract):
     (extract / "fills.ndjson").write_text('{"id": "1"}\n')
     with pytest.raises(ExtractError, match="has no header that can be read"):
         source_draft.draft("clinic", [extract])
+
+
+MEMBERS = """
+    PATIENT_PSEUDONYM | SEX_CD | BIRTH_YR | ELIG_START | ELIG_END
+    ------------------+--------+----------+------------+-----------
+    P#                | 2      | 1957     | 2021-01-01 | 2023-05-02
+"""
+
+
+def test_people_are_no_diagnoses_though_a_year_looks_like_a_code(project, extract):
+    deliver(extract, "members.csv", MEMBERS, repeat=20)
+    source_draft.draft("clinic", [extract])
+    assert [path.name for path in (project / "sql" / "2_clean" / "clinic").iterdir()] == ["patient.sql"]
+    [asked] = [gap.what for gap in open_gaps("clinic") if gap.where.startswith("sql/2_clean/clinic/patient.sql")]
+    assert asked == "choose: what do 2 mean? Then delete the mark."
+
+
+@pytest.mark.parametrize("header", ["patient_id|start|end", "patient_id|enrollment_start|select"])
+def test_people_with_nothing_but_their_time_and_reserved_words_load_at_once(project, extract, header):
+    deliver(extract, "members.csv", f"{header}\n---\nP#|2021-01-01|2023-05-02", repeat=20)
+    deliver(extract, "fills.csv", "patient_id|start|drug_name\n---\nP#|2021-01-01|OXYCODONE 5 MG", repeat=20)
+    source_draft.draft("clinic", [extract])
+    assert loaded("clinic", extract)["prescription"] == (20, 0, 0)
+
+
+def test_where_no_name_tells_the_patient_the_column_is_asked_for_and_then_given(project, extract):
+    deliver(extract, "fills.csv", "KEY_X|fill_date|drug_text\n---\nP#|2021-01-01|OXYCODONE 5 MG", repeat=20)
+    with pytest.raises(ContractError, match="Name the column with --patient"):
+        source_draft.draft("clinic", [extract])
+    assert not (project / "data_contracts" / "0_raw" / "clinic").exists()
+    source_draft.draft("clinic", [extract], patient="KEY_X")
+    assert loaded("clinic", extract)["prescription"] == (20, 0, 0)
+
+
+def test_a_patient_is_no_key_of_events_though_each_has_one(project, extract):
+    deliver(extract, "fills.csv", "member_id|fill_date|drug_text\n---\nP#|2021-01-01|OXYCODONE 5 MG", repeat=20)
+    source_draft.draft("clinic", [extract])
+    forget_files()
+    [contract] = contracts.raw_contracts("clinic")
+    assert contract.key == []
+
+
+def test_items_are_of_pain_whatever_joins_their_words(project, extract):
+    rows = "P#|2021-01-01|PAIN_NOW|5\nP#|2021-01-01|SLEEP|5"
+    deliver(extract, "survey.csv", f"patient_id|survey_date|ITEM_CD|RESPONSE\n---\n{rows}", repeat=20)
+    source_draft.draft("clinic", [extract])
+    assert loaded("clinic", extract)["pain_score"] == (20, 20, 0)
+
+
+def test_a_column_that_may_tell_events_that_never_were_is_asked_about(project, extract):
+    rows = "P#|2021-01-01|OXYCODONE 5 MG|P\nP#|2021-01-01|OXYCODONE 5 MG|R"
+    deliver(extract, "claims.csv", f"patient_id|fill_date|drug_text|CLM_STATUS\n---\n{rows}", repeat=20)
+    source_draft.draft("clinic", [extract])
+    assert {gap.what for gap in open_gaps("clinic")} == {
+        "choose: does clm_status tell rows that are no event? Seen: P, R. Give those a reason here. Then delete the mark."
+    }
+
+
+@pytest.mark.parametrize(
+    ("time", "scored_at"),
+    [
+        ("2021-03-01T08:30:00Z", "2021-03-01 08:30:00"),
+        ("2021-03-01T08:30:00-05:00", "2021-03-01 08:30:00"),
+        ("1/13/2021 1:30 PM", "2021-01-13 13:30:00"),
+        ("1/13/2021 13:30", "2021-01-13 13:30:00"),
+    ],
+)
+def test_a_time_keeps_the_clock_it_was_delivered_with(project, extract, time, scored_at):
+    deliver(extract, "scores.csv", f"patient_id|recorded_at|pain_score\n---\nP#|{time}|5", repeat=2)
+    source_draft.draft("clinic", [extract])
+    sql = (project / "sql" / "2_clean" / "clinic" / "pain_score.sql").read_text()
+    expression = re.search(r"(try_.*) as scored_at,", sql)[1].replace("delivered.recorded_at", f"'{time}'")
+    assert duckdb.sql(f"select ({expression})::varchar").fetchall() == [(scored_at,)]
+
+
+@pytest.mark.parametrize(("header", "name"), [("pid", "pid"), ("phone1", "phone1")])
+def test_the_ends_of_numbers_that_tell_people_apart_are_not_shown(extract, header, name):
+    deliver(extract, "fills.csv", f"patient_id|{header}\n---\nM1|77#", repeat=30)
+    _, [table] = profiles([extract])
+    assert [(column.minimum, column.maximum) for column in table.columns if column.name == name] == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("fills.csv", "patient_id;fill_date;drug_name\nP1;2021-01-01;X\n", "not separated by commas"),
+        ("fills.tsv", "patient_id\tfill_date\n", "is none of"),
+    ],
+)
+def test_what_is_not_separated_by_commas_is_told(project, extract, name, text, message):
+    (extract / name).write_text(text)
+    with pytest.raises(ExtractError, match=message):
+        source_draft.draft("clinic", [extract])
+
+
+def test_abbreviated_names_are_read(project, extract):
+    deliver(
+        extract,
+        "rx.csv",
+        "MBR_PSEUDO|DT_FILLED|LABEL_NM|METRIC_QTY|DAY_SUP\n---\nP#|03/15/2021|OXYCODONE 5 MG|60|30",
+        20,
+    )
+    deliver(extract, "dx.csv", "MBR_PSEUDO|SVC_DT|DX1\n---\nP#|2021-03-15|R0789", repeat=20)
+    source_draft.draft("clinic", [extract])
+    sql = (project / "sql" / "2_clean" / "clinic" / "prescription.sql").read_text()
+    assert "CHOOSE" not in sql
+    assert "delivered.metric_qty as quantity" in sql
+    assert "delivered.day_sup as days_supply" in sql
+    assert loaded("clinic", extract)["diagnosis"] == (20, 0, 0)

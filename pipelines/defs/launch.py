@@ -1,16 +1,19 @@
 """Running the study's job from the command line and opening the UI: the same assets, the same Dagster home."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
+from sqlalchemy import Engine, event
 
 from pipelines.defs.study_run import STUDY_VARIABLE
 from pipelines.errors import CheckError, PipelineError
@@ -43,7 +46,7 @@ def run(path: Path, study: Study) -> Path:
     """
     workspace = Workspace(study)
     run_id = str(uuid4())
-    with workspace.locked(), _instance(workspace, path) as instance:
+    with workspace.locked(), _history_kept_open(), _instance(workspace, path) as instance:
         _reconcile(instance)
         from pipelines.definitions import defs
 
@@ -81,6 +84,34 @@ def _instance(workspace: Workspace, path: Path) -> Iterator[DagsterInstance]:
     os.environ |= {"DAGSTER_HOME": str(workspace.dagster_home), STUDY_VARIABLE: str(path.resolve())}
     with DagsterInstance.get() as instance:
         yield instance
+
+
+@contextmanager
+def _history_kept_open() -> Iterator[None]:
+    """Hold Dagster's SQLite files open as long as a run lasts.
+
+    Dagster connects anew for every event, and the last connection that leaves a file writes its log back and waits for
+    the disk, which took longer than the steps. What a power cut can take is the end of a run's history.
+    """
+    held: dict[str, sqlite3.Connection] = {}
+
+    def hold(connection: Any, _: object) -> None:
+        if not isinstance(connection, sqlite3.Connection):
+            return
+        connection.execute("pragma synchronous = normal")
+        [(_, _, file), *_] = connection.execute("pragma database_list").fetchall()
+        [[mode]] = connection.execute("pragma journal_mode").fetchall()
+        if file not in held and mode == "wal":
+            held[file] = sqlite3.connect(file, check_same_thread=False)
+            held[file].execute("select count(*) from sqlite_master").fetchall()  # only a file that was read is held
+
+    event.listen(Engine, "connect", hold)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", hold)
+        for connection in held.values():
+            connection.close()
 
 
 def _reconcile(instance: DagsterInstance) -> None:

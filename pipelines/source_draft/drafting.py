@@ -17,7 +17,7 @@ from pipelines.errors import ContractError
 from pipelines.identifiers import Finding
 from pipelines.settings import Settings
 from pipelines.source_draft import roles
-from pipelines.source_draft.profile import ColumnProfile, TableProfile, profiles, text_contract, with_patient
+from pipelines.source_draft.profile import ColumnProfile, TableProfile, moment, profiles, text_contract, with_patient
 from pipelines.source_draft.roles import Draft
 
 CHOOSE = "CHOOSE:"
@@ -145,7 +145,15 @@ def _contract(source: str, table: TableProfile, drafts: dict[str, list[Draft]], 
         if draft.table is table
         for part, column in draft.columns.items()
     }
-    key = next((column.name for column in table.columns if _is_key(column)), "")
+    is_event = any(draft.table is table for clean, listed in drafts.items() if clean != "patient" for draft in listed)
+    key = next(
+        (
+            column.name
+            for column in table.columns
+            if _is_key(column) and not (is_event and used.get(column.name) == "patient_id")
+        ),
+        "",
+    )
     columns = []
     for column in table.columns:
         is_id = used.get(column.name) == "patient_id" or column.name == key
@@ -282,12 +290,12 @@ def _patient_parts(source: str, found: Draft) -> dict[str, str | tuple[str, str]
     else:
         words = {word for words in roles.SEX.values() for word in words} | {"u", "unknown", "other", "o"}
         unread = [value for value in sex.values if value.strip().lower() not in words]
-        if sex.is_number:
+        if sex.is_number and not sex.values:
             unread = [f"{sex.minimum} to {sex.maximum}"]
-        sql = _read_as(f"lower(trim({sex.name}::varchar))", roles.SEX)
+        sql = _read_as(f"lower(trim(delivered.{sex.name}::varchar))", roles.SEX)
         parts["sex"] = (sql, f"what do {', '.join(unread)} mean?") if unread else sql
     if "birth_year" in found.columns:
-        parts["birth_year"] = f"{found.columns['birth_year'].name}::integer"
+        parts["birth_year"] = f"delivered.{found.columns['birth_year'].name}::integer"
     elif "birth_date" in found.columns:
         parts["birth_year"] = f"year({_day(found, 'birth_date')})"
     for name in ("observation_start_date", "observation_end_date", "death_date"):
@@ -392,11 +400,12 @@ def _asked(found: Draft, part: str, sql: str) -> str | tuple[str, str]:
 
 
 def _prefixed(source: str, found: Draft, part: str) -> str:
-    return f"'{source}:' || {_of(found)}{found.columns[part].name}"
+    return f"'{source}:' || delivered.{found.columns[part].name}"
 
 
 def _row_id(source: str, found: Draft) -> str:
-    key = next((column.name for column in found.table.columns if _is_key(column)), None)
+    patient = found.columns["patient_id"]
+    key = next((column.name for column in found.table.columns if _is_key(column) and column != patient), None)
     number = f"delivered.{key}" if key else "delivered.source_file || ':' || delivered.source_row"
     return f"'{source}:' || {number}"
 
@@ -407,15 +416,10 @@ def _day(found: Draft, part: str) -> str:
 
 def _moment(found: Draft, part: str) -> str:
     column = found.columns[part]
-    name = f"{_of(found)}{column.name}"
+    name = f"delivered.{column.name}"
     if column.type in ("DATE", "TIMESTAMP"):
         return name
-    return f"try_strptime(trim({name}), '{column.date_formats[0]}')"
-
-
-def _of(found: Draft) -> str:
-    """The table's alias in the select; the one of patients has none."""
-    return "" if {"sex", "birth_year", "birth_date"} & set(found.columns) else "delivered."
+    return moment(name, column.date_formats[0])
 
 
 def _read_as(text: str, meanings: dict[str, tuple[str, ...]]) -> str:

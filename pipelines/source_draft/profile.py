@@ -4,7 +4,10 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+
+import duckdb
 
 from pipelines import contracts, extracts, warehouse
 from pipelines.contracts import Contract
@@ -17,6 +20,8 @@ from pipelines.warehouse import Connection
 FEW_VALUES = 12
 FEWEST_ROWS_OF_A_VALUE = 11
 
+OTHER_SUFFIXES = (".tsv", ".txt", ".dat", ".xls", ".xlsx", ".json", ".xml")
+
 TYPES = ("DATE", "TIMESTAMP", "INTEGER", "BIGINT", "DOUBLE")
 # A day as text, in the order of preference where two read the same values.
 DATE_FORMATS = {
@@ -26,7 +31,13 @@ DATE_FORMATS = {
     "%d.%m.%Y": r"\d{1,2}\.\d{1,2}\.\d{4}",
     "%d-%b-%Y": r"\d{1,2}-[A-Za-z]{3}-\d{4}",
     "%d%b%Y": r"\d{1,2}[A-Za-z]{3}\d{4}",
+    "%m/%d/%Y %H:%M": r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}",
+    "%d/%m/%Y %H:%M": r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}",
+    "%m/%d/%Y %H:%M:%S": r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}:\d{2}",
+    "%m/%d/%Y %I:%M %p": r"(?i)\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2} [ap]m",
+    "%Y-%m-%dT%H:%M:%S%z": r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}(:?\d{2})?)",
 }
+INSTANT = "%Y-%m-%dT%H:%M:%S%z"
 # What the values of a column can be, as a pattern that a whole value matches.
 KINDS = {
     "ICD10CM": r"(?i)[a-z]\d[0-9a-z](\.?[0-9a-z]{1,4})?",
@@ -133,7 +144,11 @@ def _files_of(path: Path) -> Iterable[Path]:
     path = path.resolve()
     if path.is_dir():
         extracts.require_folder(path)
-        return [file for file in path.rglob("*") if file.is_file() and file.name.lower().endswith(SUFFIXES)]
+        files = [file for file in path.rglob("*") if file.is_file()]
+        for file in files:
+            if file.name.lower().endswith(OTHER_SUFFIXES):
+                raise ExtractError(f"{file}: is none of {', '.join(SUFFIXES)}. Convert it, or move it elsewhere.")
+        return [file for file in files if file.name.lower().endswith(SUFFIXES)]
     if not path.is_file():
         raise ExtractError(f"{path}: there is no such file. Give the files of the extract, or its folder.")
     return [path]
@@ -156,6 +171,8 @@ def _tables(folder: Path, files: list[Path]) -> Iterable[tuple[str, str]]:
 def _profile(connection: Connection, folder: Path, table: str, glob: str) -> TableProfile:
     contract = text_contract(table, glob, [])
     header = next((head.rows.columns for head in extracts.heads(contract, folder) if not head.is_json), None)
+    if header and len(header) == 1 and re.search(r"[;\t|]", header[0]):
+        raise ExtractError(f"{glob}: its columns are not separated by commas. Save it as CSV with commas.")
     if header is None:
         raise ExtractError(f"{glob}: has no header that can be read. Save it with the column names in its first line.")
     names = _unique_names(header)
@@ -194,8 +211,7 @@ def _column(connection: Connection, table: str, name: str, delivered_as: str) ->
         for type_ in TYPES
     ]
     as_dates = [
-        f"bool_and(regexp_full_match(trim(text), {sql_text(pattern)}) "
-        f"and try_strptime(trim(text), {sql_text(date_format)}) is not null)"
+        f"bool_and(regexp_full_match(trim(text), {sql_text(pattern)}) and {moment('text', date_format)} is not null)"
         for date_format, pattern in DATE_FORMATS.items()
     ]
     kinds = [f"avg(regexp_full_match(trim(text), {sql_text(pattern)})::integer)" for pattern in KINDS.values()]
@@ -217,7 +233,7 @@ def _column(connection: Connection, table: str, name: str, delivered_as: str) ->
     if type_ in ("INTEGER", "BIGINT", "DOUBLE") and (has_leading_zero or date_formats):
         type_ = "VARCHAR"
     minimum = maximum = None
-    if type_ != "VARCHAR" and distinct:
+    if type_ != "VARCHAR" and filled >= FEWEST_ROWS_OF_A_VALUE and distinct <= filled / 2 and not _numbers_people(name):
         typed = f"try_cast(text as {type_})"
         [(minimum, maximum)] = connection.execute(
             f"select min({typed})::varchar, max({typed})::varchar from value"
@@ -241,6 +257,18 @@ def _column(connection: Connection, table: str, name: str, delivered_as: str) ->
     )
 
 
+def moment(text: str, date_format: str) -> str:
+    """SQL for the time that a text tells; one with a time zone keeps the clock it was delivered with."""
+    if date_format == INSTANT:
+        return f"try_cast(regexp_replace(trim({text}), '(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$', '') as timestamp)"
+    return f"try_strptime(trim({text}), {sql_text(date_format)})"
+
+
+def _numbers_people(name: str) -> bool:
+    """Whether a column is called as one that tells people or records apart, whose ends are values of rows."""
+    return bool(re.search(r"(^|_)(id|key|no|nr|number|mrn|phone|tel|fax|zip|ssn)\d*(_|$)|patient|person|member", name))
+
+
 def _opioid_values(connection: Connection) -> int:
     [[found]] = connection.execute(
         """select count(*) from (
@@ -255,7 +283,14 @@ def snake_case(name: str) -> str:
     """A name as contracts write it: lower case, words joined by underscores, a letter first."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
     plain = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
-    return plain if plain[:1].isalpha() else f"column_{plain}".rstrip("_")
+    named = plain if plain[:1].isalpha() else f"column_{plain}".rstrip("_")
+    return f"{named}_value" if named in _reserved() else named
+
+
+@cache
+def _reserved() -> set[str]:
+    rows = duckdb.execute("select keyword_name from duckdb_keywords() where keyword_category = 'reserved'").fetchall()
+    return {word for (word,) in rows}
 
 
 def _unique_names(header: list[str]) -> list[str]:

@@ -21,8 +21,8 @@ NAMES = {
     "route": "route route_text route_of_administration",
     "quantity": "quantity qty quantity_dispensed qty_dispensed qty_dspnsd_num dispensed_quantity metric_quantity "
     "units_dispensed amount_dispensed quantity_supplied",
-    "days_supply": "days_supply day_supply day_sup days_sup days_supplied supply_days dayssup daysupp days_suply_num days_supply_num "
-    "days_of_supply",
+    "days_supply": "days_supply day_supply day_sup days_sup days_supplied supply_days dayssup daysupp "
+    "days_suply_num days_supply_num days_of_supply",
     "scored_at": "scored_at score_time recorded_at recorded_date survey_date observation_date observed_at "
     "assessment_date measured_at charttime obs_date visit_date datetime date time",
     "score": "pain_score pain_level pain_intensity nrs nrs_score score pain answer response value result obs_value",
@@ -37,9 +37,24 @@ NAMES = {
     "birth_year": "birth_year year_of_birth yob birthyear",
     "birth_date": "birth_date birthdate date_of_birth dob bene_birth_dt",
     "death_date": "death_date deathdate date_of_death deceased_date bene_death_dt",
-    "observation_start_date": "observation_start_date enrollment_start enrolment_start coverage_start obs_start "
-    "registration_date",
-    "observation_end_date": "observation_end_date enrollment_end enrolment_end coverage_end obs_end",
+    "observation_start_date": "observation_start_date eligibility_start enrollment_start enrolment_start "
+    "coverage_start obs_start registration_date",
+    "observation_end_date": "observation_end_date eligibility_end enrollment_end enrolment_end coverage_end obs_end",
+}
+
+ABBREVIATIONS = {
+    "cd": "code",
+    "dt": "date",
+    "elig": "eligibility",
+    "mbr": "member",
+    "nm": "name",
+    "num": "number",
+    "pat": "patient",
+    "pt": "patient",
+    "qty": "quantity",
+    "srvc": "service",
+    "svc": "service",
+    "yr": "year",
 }
 
 # Words of columns that may tell rows that are no event: a claim reversed, an order cancelled.
@@ -159,9 +174,7 @@ def _draft(
         words = f"_{column.name}_"
         if column not in draft.columns.values() and any(f"_{word}_" in words for word in STATUS.split()):
             seen = f" Seen: {', '.join(column.values)}." if column.values else ""
-            draft.choices["status"] = (
-                f"does {column.name} tell rows that are none?{seen} Give those an excluded_reason."
-            )
+            draft.choices["status"] = f"does {column.name} tell rows that are no event?{seen} Give those a reason here."
     for part, column in draft.columns.items():
         if len(column.date_formats) > 1:
             draft.choices[part] = "is the day or the month first? Both fit every value."
@@ -175,13 +188,21 @@ def may_be_pseudonym(delivered_as: str) -> bool:
 
 def _rank(name: str, part: str) -> tuple[int, int] | None:
     """How well a name fits a part, smallest first: the whole name, then words in it, each in the order of the list."""
-    for place, known in enumerate(NAMES[part].split()):
-        if name == known:
+    spelled = _spelled_out(name)
+    listed = [_spelled_out(known) for known in NAMES[part].split()]
+    for place, known in enumerate(listed):
+        if spelled == known:
             return 0, place
-    for place, known in enumerate(NAMES[part].split()):
-        if f"_{known}_" in f"_{name}_":
+    for place, known in enumerate(listed):
+        if f"_{known}_" in f"_{spelled}_":
             return 1, place
     return None
+
+
+def _spelled_out(name: str) -> str:
+    """A name with its abbreviations spelled out and no number at the end of a word: svc_dt1 is service_date."""
+    words = (word.rstrip("0123456789") or word for word in name.split("_"))
+    return "_".join(ABBREVIATIONS.get(word, word) for word in words)
 
 
 def _speaks_of_pain(draft: Draft) -> bool:

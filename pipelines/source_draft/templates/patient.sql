@@ -13,10 +13,10 @@ patient as (
     select
 {{ columns }}
         '{{ draft.table.name }}' as source_table,
-        source_file,
-        source_row,
+        delivered.source_file,
+        delivered.source_row,
         null as excluded_reason
-    from raw_{{ source }}.{{ draft.table.name }}
+    from raw_{{ source }}.{{ draft.table.name }} as delivered
 )
 {% else %}
 -- No table of patients was delivered, so a patient is whoever has a row; the first one stands for
