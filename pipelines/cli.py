@@ -524,9 +524,16 @@ def _print_drift(loaded: studies.Study) -> list["Drift"]:
     from pipelines import drift
 
     drifts = drift.found(loaded)
-    for line in drift.lines(drifts):
+    for line in [*_unrecorded_changes(loaded), *drift.lines(drifts)]:
         console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
     return drifts
+
+
+def _unrecorded_changes(loaded: studies.Study) -> list[str]:
+    from pipelines import tables
+
+    known = [table.contract for table in tables.of(loaded) if table.contract]
+    return [f"warning: {contract.unrecorded_change}" for contract in known if contract.unrecorded_change]
 
 
 def _print_identifiers(found: list) -> None:

@@ -162,13 +162,13 @@ class Change(_Strict):
     """One version of a contract.
 
     Attributes:
-        columns: Fingerprint of the columns that the version has, so that none changes in silence.
+        fingerprint: Of the columns, checks and limits that the version has, so that none changes in silence.
         change: What is new in it, in a sentence.
     """
 
     version: Version
     date: date
-    columns: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
     change: str
 
 
@@ -240,19 +240,28 @@ class Contract(_Strict):
 
     @property
     def columns_fingerprint(self) -> str:
-        """Hash of what a reader of the table relies on: its key, and of each column all but the words."""
-        shape = [column.model_dump(include=_SHAPE, exclude_defaults=True) for column in self.columns]
-        return sha256(json.dumps([self.key, shape], sort_keys=True).encode()).hexdigest()[:8]
+        """Hash of the shape of the table: its key, and of each column all but the words."""
+        return _fingerprint(self._shape)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what a reader of the table relies on: its shape, and every check but its words."""
+        checks = [expectation.model_dump(exclude={"why"}, exclude_defaults=True) for expectation in self.expectations]
+        return _fingerprint([self._shape, checks, self.max_quarantined_share])
+
+    @property
+    def _shape(self) -> list:
+        return [self.key, [column.model_dump(include=_SHAPE, exclude_defaults=True) for column in self.columns]]
 
     @property
     def unrecorded_change(self) -> str | None:
-        """What to write into the contract where its columns are not those that its changelog says."""
+        """What to write into the contract where its columns or checks are not those that its changelog says."""
         newest = self.changelog[0] if self.changelog else None
-        if newest and (newest.version, newest.columns) == (self.version, self.columns_fingerprint):
+        if newest and (newest.version, newest.fingerprint) == (self.version, self.fingerprint):
             return None
-        entry = f"{{version: ?, date: {date.today()}, columns: '{self.columns_fingerprint}', change: ?}}"
+        entry = f"{{version: ?, date: {date.today()}, fingerprint: '{self.fingerprint}', change: ?}}"
         return (
-            f"{self.table}: its columns or its version are not those of the newest entry of its changelog. "
+            f"{self.table}: its columns, checks or version are not those of the newest entry of its changelog. "
             f"Raise the version and put first in the changelog: {entry}."
         )
 
@@ -309,6 +318,10 @@ class Contract(_Strict):
         if len(self.key) > 1:
             return [{"type": "expect_compound_columns_to_be_unique", "column_list": self.key}]
         return [{"type": "expect_column_values_to_be_unique", "column": name} for name in self.key]
+
+
+def _fingerprint(content: list) -> str:
+    return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 def _column_expectations(column: Column) -> list[dict]:
