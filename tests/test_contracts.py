@@ -1,9 +1,11 @@
 """What a contract says of itself: its version, its owner, and that no column changes in silence."""
 
+from types import SimpleNamespace
+
 import pytest
 from pydantic import ValidationError
 
-from pipelines import contracts
+from pipelines import cli, contracts, tables
 from pipelines.contracts import Contract
 
 ALL = contracts.all_contracts()
@@ -15,7 +17,9 @@ def dose(fingerprint: str = "00000000", version: str = "1.0.0", **changed: objec
         {
             "table": "trajectory.dose",
             "version": version,
-            "changelog": [{"version": "1.0.0", "date": "2026-01-01", "fingerprint": fingerprint, "change": "First version."}],
+            "changelog": [
+                {"version": "1.0.0", "date": "2026-01-01", "fingerprint": fingerprint, "change": "First version."}
+            ],
             "description": "Doses.",
             "key": ["dose_mme"],
             "columns": [DOSE | changed],
@@ -92,6 +96,15 @@ def test_a_check_that_changes_needs_a_new_version_and_no_new_delivery(changed):
     assert checked(**changed).columns_fingerprint == checked().columns_fingerprint
     assert checked(why="Doses are never high.").fingerprint == checked().fingerprint
     assert dose().fingerprint != checked().fingerprint
+
+
+def test_a_change_without_an_entry_is_a_warning_of_one_line(monkeypatch):
+    loose = ALL["clean.patient"].model_copy(update={"max_quarantined_share": 0.5})
+    known = [SimpleNamespace(contract=contract) for contract in (None, ALL["clean.prescription"], loose)]
+    monkeypatch.setattr(tables, "of", lambda study: known)
+    [line] = cli._unrecorded_changes(None)
+    assert line.startswith("warning: clean.patient: its columns, checks or version are not those of the newest entry")
+    assert "\n" not in line
 
 
 def test_more_rows_in_quarantine_need_a_new_version():
