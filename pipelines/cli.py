@@ -145,8 +145,9 @@ def check(study: StudyFile) -> None:
                 for table in [table for table in wanted if table.is_ingest == bool(readable)]:
                     advance(table.name, len(wanted))
                     table.build(connection, loaded)
-                    found += checks.check(connection, table.contract) if table.contract else []
         with warehouse.opened(file, [], loaded.memory_limit) as connection:
+            for contract in [table.contract for table in wanted if table.contract]:
+                found += checks.check(connection, contract)
             quarantined = connection.sql(
                 "select source, table_name, rule, coalesce(column_name, '') as column_name, count(*) as row_count "
                 "from (from raw.quarantine union all by name from clean.quarantine) group by all order by all"
@@ -525,7 +526,7 @@ def _print_drift(loaded: studies.Study) -> list["Drift"]:
     from pipelines import drift
 
     drifts = drift.found(loaded)
-    for line in drift.lines(drifts):
+    for line in [*_unrecorded_changes(loaded), *drift.lines(drifts)]:
         console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
     return drifts
 
@@ -542,6 +543,13 @@ def _print_unread(loaded: studies.Study) -> None:
             )
             line = f"warning: {name}: {many} ({shown}). Rename what is a table, move the rest out of the extract."
             console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
+
+
+def _unrecorded_changes(loaded: studies.Study) -> list[str]:
+    from pipelines import tables
+
+    known = [table.contract for table in tables.of(loaded) if table.contract]
+    return [f"warning: {contract.unrecorded_change}" for contract in known if contract.unrecorded_change]
 
 
 def _print_identifiers(found: list) -> None:

@@ -25,6 +25,32 @@ BUILDER = re.compile(r"pipelines(\.[a-z][a-z0-9_]*){2,}")
 # Of a column, what a reader of the table relies on.
 _SHAPE = {"name", "type", "unit", "required", "minimum", "maximum", "values", "delivered_as", "may_be_missing"}
 COUNTED = ("patient", "episode", "row")
+# What Great Expectations can do on DuckDB, and the arguments in which it names columns.
+CHECKS = frozenset(
+    """
+    unexpected_rows_expectation
+
+    expect_column_distinct_values_to_be_in_set expect_column_distinct_values_to_contain_set
+    expect_column_distinct_values_to_equal_set expect_column_max_to_be_between expect_column_mean_to_be_between
+    expect_column_median_to_be_between expect_column_min_to_be_between expect_column_most_common_value_to_be_in_set
+    expect_column_proportion_of_non_null_values_to_be_between expect_column_proportion_of_unique_values_to_be_between
+    expect_column_quantile_values_to_be_between expect_column_stdev_to_be_between expect_column_sum_to_be_between
+    expect_column_to_exist expect_column_unique_value_count_to_be_between expect_column_value_lengths_to_be_between
+    expect_column_value_lengths_to_equal expect_column_value_z_scores_to_be_less_than
+    expect_column_values_to_be_between expect_column_values_to_be_in_set expect_column_values_to_be_null
+    expect_column_values_to_be_unique expect_column_values_to_not_be_in_set expect_column_values_to_not_be_null
+
+    expect_column_pair_values_a_to_be_greater_than_b expect_column_pair_values_to_be_equal
+    expect_compound_columns_to_be_unique expect_multicolumn_sum_to_equal expect_multicolumn_values_to_be_equal
+    expect_select_column_values_to_be_unique_within_record
+
+    expect_table_column_count_to_be_between expect_table_column_count_to_equal
+    expect_table_columns_to_match_ordered_list expect_table_columns_to_match_set
+    expect_table_row_count_to_be_between expect_table_row_count_to_equal
+    """.split()  # noqa: SIM905 (one name a line would be 40 lines)
+)
+NAMES_COLUMNS = ("column", "column_A", "column_B", "column_list", "column_set")
+CONDITIONS = ("comparison", "nullity", "and", "or")
 IMPLIED = "Follows from the columns and the key of this contract."
 
 
@@ -136,13 +162,13 @@ class Change(_Strict):
     """One version of a contract.
 
     Attributes:
-        columns: Fingerprint of the columns that the version has, so that none changes in silence.
+        fingerprint: Of the columns, checks and limits that the version has, so that none changes in silence.
         change: What is new in it, in a sentence.
     """
 
     version: Version
     date: date
-    columns: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
     change: str
 
 
@@ -214,19 +240,28 @@ class Contract(_Strict):
 
     @property
     def columns_fingerprint(self) -> str:
-        """Hash of what a reader of the table relies on: its key, and of each column all but the words."""
-        shape = [column.model_dump(include=_SHAPE, exclude_defaults=True) for column in self.columns]
-        return sha256(json.dumps([self.key, shape], sort_keys=True).encode()).hexdigest()[:8]
+        """Hash of the shape of the table: its key, and of each column all but the words."""
+        return _fingerprint(self._shape)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what a reader of the table relies on: its shape, and every check but its words."""
+        checks = [expectation.model_dump(exclude={"why"}, exclude_defaults=True) for expectation in self.expectations]
+        return _fingerprint([self._shape, checks, self.max_quarantined_share])
+
+    @property
+    def _shape(self) -> list:
+        return [self.key, [column.model_dump(include=_SHAPE, exclude_defaults=True) for column in self.columns]]
 
     @property
     def unrecorded_change(self) -> str | None:
-        """What to write into the contract where its columns are not those that its changelog says."""
+        """What to write into the contract where its columns or checks are not those that its changelog says."""
         newest = self.changelog[0] if self.changelog else None
-        if newest and (newest.version, newest.columns) == (self.version, self.columns_fingerprint):
+        if newest and (newest.version, newest.fingerprint) == (self.version, self.fingerprint):
             return None
-        entry = f"{{version: ?, date: {date.today()}, columns: '{self.columns_fingerprint}', change: ?}}"
+        entry = f"{{version: ?, date: {date.today()}, fingerprint: '{self.fingerprint}', change: ?}}"
         return (
-            f"{self.table}: its columns or its version are not those of the newest entry of its changelog. "
+            f"{self.table}: its columns, checks or version are not those of the newest entry of its changelog. "
             f"Raise the version and put first in the changelog: {entry}."
         )
 
@@ -286,6 +321,10 @@ class Contract(_Strict):
         return [{"type": "expect_column_values_to_be_unique", "column": name} for name in self.key]
 
 
+def _fingerprint(content: list) -> str:
+    return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
 def _column_expectations(column: Column) -> list[dict]:
     rules: list[dict] = []
     if column.required:
@@ -337,11 +376,7 @@ def read(path: Path) -> Contract:
 def _refuse_hostile(contract: Contract, where: str) -> None:
     """Refuse what would be more than it says once it stands in SQL or is looked up by name."""
     for expectation in contract.expectations:
-        for argument, text in expectation.model_dump(exclude_none=True).items():
-            if argument.endswith("query"):
-                sql_gate.select(str(text).replace("{batch}", contract.table), f"{where}: {argument}", ContractError)
-            elif argument in ("row_condition", "where"):
-                sql_gate.condition(str(text), f"{where}: {argument}", ContractError)
+        _refuse_hostile_check(contract, expectation, where)
     for added in contract.adds_up:
         if added.where:
             sql_gate.condition(added.where, f"{where}: adds_up", ContractError)
@@ -351,6 +386,38 @@ def _refuse_hostile(contract: Contract, where: str) -> None:
         raise ContractError(f"{where}: event_date names no column. Correct it.")
     if contract.built_by and not BUILDER.fullmatch(contract.built_by):
         raise ContractError(f"{where}: built_by is no function of this package. Name it as pipelines.module.function.")
+
+
+def _refuse_hostile_check(contract: Contract, expectation: Expectation, where: str) -> None:
+    """Refuse a check that Great Expectations cannot do on DuckDB, or would write into SQL as it stands."""
+    if expectation.type not in CHECKS:
+        raise ContractError(
+            f"{where}: {expectation.type} is no check that works on DuckDB. Write an unexpected_rows_expectation, "
+            "or for a type the type of the column."
+        )
+    condition = (expectation.model_extra or {}).get("row_condition")
+    if isinstance(condition, str):
+        raise ContractError(
+            f"{where}: a row_condition in SQL does not work on DuckDB. Write an unexpected_rows_expectation with a "
+            "rows_at_risk_query, or row_condition as a comparison."
+        )
+    for argument, value in expectation.model_dump(exclude_none=True).items():
+        if argument.endswith("query"):
+            sql_gate.select(str(value).replace("{batch}", contract.table), f"{where}: {argument}", ContractError)
+    if odd := _named_columns(expectation) - set(contract.types):
+        raise ContractError(
+            f"{where}: a check names no column of this contract: {', '.join(sorted(map(repr, odd)))}. Correct it."
+        )
+    if any(node.get("type") not in CONDITIONS for node in sql_gate.nodes(condition) if node.keys() != {"name"}):
+        raise ContractError(f"{where}: a row_condition is none of {', '.join(CONDITIONS)}. Write it as one of them.")
+
+
+def _named_columns(expectation: Expectation) -> set[str]:
+    """Whatever stands where a check names columns."""
+    arguments = expectation.model_extra or {}
+    named = [arguments[argument] for argument in NAMES_COLUMNS if argument in arguments]
+    named += [node["name"] for node in sql_gate.nodes(arguments.get("row_condition")) if "name" in node]
+    return {str(name) for one in named for name in (one if isinstance(one, list) else [one])}
 
 
 def _columns_of_sums(contract: Contract) -> set[str]:

@@ -30,17 +30,41 @@ from pipelines.errors import ContractError, PipelineError
 API_VERSION = "v3.1.0"
 LOGICAL_TYPES = {
     "VARCHAR": "string",
+    "CHAR": "string",
+    "BPCHAR": "string",
+    "TEXT": "string",
+    "STRING": "string",
+    "UUID": "string",
+    "ENUM": "string",
+    "BLOB": "string",
+    "BYTEA": "string",
+    "BIT": "string",
+    "INTERVAL": "string",
     "BOOLEAN": "boolean",
+    "BOOL": "boolean",
     "TINYINT": "integer",
     "SMALLINT": "integer",
     "INTEGER": "integer",
     "BIGINT": "integer",
     "HUGEINT": "integer",
+    "UTINYINT": "integer",
+    "USMALLINT": "integer",
+    "UINTEGER": "integer",
+    "UBIGINT": "integer",
+    "UHUGEINT": "integer",
+    "INT": "integer",
     "FLOAT": "number",
+    "REAL": "number",
+    "NUMERIC": "number",
     "DOUBLE": "number",
     "DECIMAL": "number",
     "DATE": "date",
     "TIMESTAMP": "timestamp",
+    "TIMESTAMPTZ": "timestamp",
+    "TIMESTAMP_S": "timestamp",
+    "TIMESTAMP_MS": "timestamp",
+    "TIMESTAMP_NS": "timestamp",
+    "DATETIME": "timestamp",
     "TIME": "time",
     "STRUCT": "object",
     "MAP": "object",
@@ -54,7 +78,7 @@ def export(contract: Contract) -> OpenDataContractStandard:
     """A contract as a document of the standard.
 
     Raises:
-        ContractError: The document is none by the standard's own schema.
+        ContractError: The document is none by the standard's own schema, or it has no type for a column.
     """
     names = check_names(contract)
     rules = [
@@ -140,6 +164,11 @@ def _schema() -> Any:
 def _property(contract: Contract, column: Column) -> SchemaProperty:
     place = contract.key.index(column.name) + 1 if column.name in contract.key else None
     logical_type = _logical_type(column.type)
+    item_type = _logical_type(re.sub(r"\[\d*\]$", "", column.type)) if logical_type == "array" else None
+    if logical_type is None or (logical_type == "array" and item_type is None):
+        raise ContractError(
+            f"{contract.table}: the standard has no type for {column.type} of column {column.name}. Give it another."
+        )
     custom = {"unit": column.unit, "mayBeMissing": column.may_be_missing or None}
     options = {"minimum": column.minimum, "maximum": column.maximum}
     if logical_type not in ("integer", "number"):  # a range of anything else is said by its rule alone
@@ -150,7 +179,7 @@ def _property(contract: Contract, column: Column) -> SchemaProperty:
         physicalType=column.type,
         logicalType=logical_type,
         logicalTypeOptions={name: _number(value) for name, value in options.items() if value is not None} or None,
-        items=SchemaProperty(logicalType=_logical_type(column.type[:-2])) if logical_type == "array" else None,
+        items=SchemaProperty(logicalType=item_type) if item_type else None,
         description=column.description,
         required=column.required,
         unique=contract.key == [column.name],
@@ -160,8 +189,10 @@ def _property(contract: Contract, column: Column) -> SchemaProperty:
     )
 
 
-def _logical_type(type_: str) -> str:
-    return "array" if type_.endswith("[]") else LOGICAL_TYPES[re.split(r"\W", type_)[0].upper()]
+def _logical_type(type_: str) -> str | None:
+    if type_.endswith("]"):
+        return "array"
+    return LOGICAL_TYPES.get(re.split(r"\W", type_)[0].upper())
 
 
 def _number(value: float) -> float | int:
@@ -195,7 +226,13 @@ def _rules(contract: Contract, name: str, expectation: Expectation) -> list[Data
     implementation = {"type": expectation.type, "kwargs": json.loads(json.dumps(arguments, default=str))}
     if expectation.max_failing_share is not None:
         implementation["kwargs"]["mostly"] = round(1 - expectation.max_failing_share, 12)
-    return [DataQuality(**about, type="custom", engine="great-expectations", implementation=implementation)]
+    rows = expectation.max_failing_rows
+    own = None if rows is None else [CustomProperty(property="maxFailingRows", value=rows)]
+    return [
+        DataQuality(
+            **about, type="custom", engine="great-expectations", implementation=implementation, customProperties=own
+        )
+    ]
 
 
 def _of(contract: Contract, query: str) -> str:

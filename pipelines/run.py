@@ -153,6 +153,7 @@ class Run:
                 self.identifiers = identifiers.screen(connection, self.study)
             identifiers.refuse(self.identifiers or [])
             rows = table.build(connection, self.study)
+        with self._connected() as connection:  # the contract's queries, too, run where no folder can be read
             results = checks.check(connection, table.contract) if table.contract else []
             columns = _summary(connection, table)
             plot = reporting.plot(connection, self.study, table.name) if table.step == "report" else None
@@ -254,9 +255,9 @@ class Run:
         )
 
     def _before(self) -> quality.Before | None:
-        """The last published run; None where there is none, or it cannot be read any more."""
+        """The last run that left results; None where there is none, or it cannot be read any more."""
         try:
-            return quality.published(self.workspace)
+            return quality.last(self.workspace, self.run_id)
         except WorkspaceError:
             return None
 

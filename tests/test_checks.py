@@ -264,6 +264,41 @@ def test_a_condition_makes_the_rows_it_selects_the_denominator(connection):
     assert (result.status, result.failing_rows, result.rows) == ("failed", 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("type_", "arguments", "failing_rows", "rows"),
+    [
+        ("column_pair_values_a_to_be_greater_than_b", {}, 50, 50),
+        ("column_pair_values_a_to_be_greater_than_b", {"ignore_row_if": "either_value_is_missing"}, 50, 50),
+        ("column_pair_values_a_to_be_greater_than_b", {"ignore_row_if": "both_values_are_missing"}, 50, 100),
+        ("column_pair_values_a_to_be_greater_than_b", {"ignore_row_if": "neither"}, 50, 110),
+        ("column_pair_values_to_be_equal", {}, 100, 100),
+        ("column_pair_values_to_be_equal", {"ignore_row_if": "either_value_is_missing"}, 50, 50),
+        ("multicolumn_sum_to_equal", {"sum_total": 3}, 0, 50),
+        ("multicolumn_sum_to_equal", {"sum_total": 4}, 50, 50),
+        ("multicolumn_values_to_be_equal", {"ignore_row_if": "any_value_is_missing"}, 50, 50),
+        ("select_column_values_to_be_unique_within_record", {"ignore_row_if": "any_value_is_missing"}, 0, 50),
+    ],
+)
+def test_of_several_columns_the_rows_that_can_be_compared_are_at_risk(connection, type_, arguments, failing_rows, rows):
+    """Of 110 rows, 50 have both values, 50 one, 10 none."""
+    pair = "pair" in type_
+    columns = {"column_A": "c", "column_B": "b"} if pair else {"column_list": ["c", "b"]}
+    contract = Contract.model_validate(
+        {
+            "table": "trajectory.t",
+            "description": "T.",
+            "key": [],
+            "columns": [{"name": name, "type": "INTEGER", "description": "N."} for name in ("b", "c")],
+            "expectations": [expect(f"expect_{type_}", **columns, **arguments)],
+        }
+    )
+    connection.execute(contract.ddl)
+    connection.execute("insert into trajectory.t select if(i < 100, 2, null), if(i < 50, 1, null) from range(110) r(i)")
+    [result] = checks.check(connection, contract)[1:]
+    assert (result.failing_rows, result.rows) == (failing_rows, rows)
+    assert result.status == ("failed" if failing_rows else "passed")
+
+
 rows = st.lists(
     st.tuples(
         st.sampled_from(["a", "b", "c", "d", "e", None]),

@@ -240,6 +240,9 @@ def contract_file(tmp_path, monkeypatch):
     return read
 
 
+READS_A_FILE = (
+    "a\" is not null group by all) union all select unnest(range(2)) from (select * from read_text('/etc/passwd')) --"
+)
 CONTRACTS = {
     "counts rows at risk in a file": {
         "expectations": [
@@ -281,6 +284,30 @@ CONTRACTS = {
             }
         ]
     },
+    **{
+        f"reads a file by a column of {type_}": {
+            "expectations": [{"type": type_, "why": "Why.", **arguments}],
+        }
+        for type_, arguments in {
+            "expect_column_values_to_be_unique": {"column": READS_A_FILE},
+            "expect_compound_columns_to_be_unique": {"column_list": ["patient_id", READS_A_FILE]},
+            "expect_column_values_to_not_be_null": {"column": READS_A_FILE},
+            "expect_column_pair_values_to_be_equal": {"column_A": "patient_id", "column_B": READS_A_FILE},
+            "expect_table_columns_to_match_set": {"column_set": [READS_A_FILE]},
+            "expect_column_values_to_be_null": {
+                "column": "patient_id",
+                "row_condition": {
+                    "type": "and",
+                    "conditions": [{"type": "nullity", "column": {"name": READS_A_FILE}, "is_null": True}],
+                },
+            },
+            "expect_column_values_to_be_in_set": {
+                "column": "patient_id",
+                "value_set": ["a"],
+                "row_condition": {"type": "pass_through", "pass_through_filter": "getenv('HOME') = 'x'"},
+            },
+        }.items()
+    },
     "compares with a query of its own": {
         "expectations": [
             {
@@ -299,6 +326,43 @@ CONTRACTS = {
 def test_no_contract_says_more_than_it_says(changes, contract_file):
     with pytest.raises(ContractError):
         contract_file(**changes)
+
+
+@pytest.mark.parametrize("where", [{"column": "patient_id"}, {"column_list": ["source_file", "source_row"]}])
+def test_a_check_may_name_the_columns_that_the_table_has(where, contract_file):
+    kind = "expect_column_values_to_be_unique" if "column" in where else "expect_compound_columns_to_be_unique"
+    condition = {"type": "comparison", "column": {"name": "source_row"}, "operator": ">", "parameter": 1}
+    checked = {"type": kind, "why": "Why.", "row_condition": condition, **where}
+    assert contract_file(expectations=[checked]).expectations
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "match_regex",
+        "not_match_regex",
+        "match_regex_list",
+        "match_like_pattern",
+        "be_of_type",
+        "be_in_type_list",
+        "be_increasing",
+        "be_decreasing",
+        "be_dateutil_parseable",
+        "be_json_parseable",
+    ],
+)
+def test_a_check_that_never_works_on_duckdb_is_refused_with_what_to_write(rule, contract_file):
+    checked = {"type": f"expect_column_values_to_{rule}", "column": "patient_id", "why": "Why."}
+    with pytest.raises(
+        ContractError, match=r"works on DuckDB\. Write an unexpected_rows_expectation, or .* the column"
+    ):
+        contract_file(expectations=[checked])
+
+
+def test_a_condition_in_sql_is_refused_with_what_to_write(contract_file):
+    checked = {"type": "expect_column_values_to_be_null", "column": "patient_id", "why": "Why."}
+    with pytest.raises(ContractError, match=r"row_condition in SQL does not work on DuckDB\. Write an unexpected_rows"):
+        contract_file(expectations=[checked | {"row_condition": "patient_id = 'a'"}])
 
 
 def test_a_quote_in_a_listed_value_stays_a_value(contract_file):

@@ -9,7 +9,7 @@ from pipelines import contracts, odcs
 from pipelines.checks import check_names
 from pipelines.cli import export as oih_export
 from pipelines.contracts import Contract
-from pipelines.errors import PipelineError
+from pipelines.errors import ContractError, PipelineError
 
 ALL = contracts.all_contracts()
 
@@ -128,6 +128,49 @@ def test_other_expectations_are_rules_of_their_engine():
             "kwargs": {"column": "dose_mme", "max_value": 9, "mostly": 0.99},
         },
     }
+
+
+def test_rows_that_may_fail_of_a_rule_of_the_engine_are_its_own_property():
+    written = {
+        "type": "expect_column_values_to_be_between",
+        "column": "dose_mme",
+        "max_value": 9,
+        "max_failing_rows": 7,
+        "why": "High.",
+    }
+    found = rules(dose(expectations=[written]))["dose_mme_between_2"]
+    assert found["customProperties"] == [{"property": "maxFailingRows", "value": 7}]
+    assert "mostly" not in found["implementation"]["kwargs"]
+
+
+def typed(type_: str) -> Contract:
+    return dose(key=["a"], columns=[{"name": "a", "type": type_, "description": "A.", "required": True}])
+
+
+@pytest.mark.parametrize(
+    ("type_", "said"),
+    [
+        ("TEXT", "string"),
+        ("UUID", "string"),
+        ("BLOB", "string"),
+        ("INTERVAL", "string"),
+        ("ENUM('a', 'b')", "string"),
+        ("TIMESTAMPTZ", "timestamp"),
+        ("TIMESTAMP WITH TIME ZONE", "timestamp"),
+        ("UINTEGER", "integer"),
+        ("DECIMAL(9, 2)", "number"),
+        ("INTEGER[3]", "array"),
+    ],
+)
+def test_a_type_of_duckdb_has_one_in_the_standard(type_, said):
+    [table] = odcs.export(typed(type_)).schema_
+    assert table.properties[0].logicalType == said
+
+
+@pytest.mark.parametrize("type_", ["UNION(a INTEGER)", "UNION(a INTEGER)[]"])
+def test_a_type_that_the_standard_does_not_have_is_refused_in_one_line(type_):
+    with pytest.raises(ContractError, match=r"^trajectory\.dose: the standard has no type for UNION.* of column a\. "):
+        odcs.export(typed(type_))
 
 
 def test_one_contract_or_all_of_them_are_written(tmp_path, monkeypatch):

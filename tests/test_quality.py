@@ -1,6 +1,7 @@
 """The quality page: what was checked, what changed, where rows went, and other limits tried without a rerun."""
 
 import json
+import os
 import re
 from datetime import UTC, datetime
 
@@ -70,6 +71,61 @@ def test_a_check_that_passed_before_and_fails_now_is_newly_failing():
 
 def test_a_check_that_failed_before_and_passes_now_is_mended():
     assert [what for _, what, *_ in changed(run_of(check(failing=3)), run_of(check(failing=0)))] == ["mended"]
+
+
+NOT_JUDGED = {"status": "not_applicable", "rows": 0, "failing_rows": 0}
+ERROR = {"status": "error", "failing_rows": None, "reason": "Why."}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "what"),
+    [
+        ({"failing": 3}, NOT_JUDGED, ["no longer has a row to judge"]),
+        ({"failing": 0}, NOT_JUDGED, ["no longer has a row to judge"]),
+        (ERROR, NOT_JUDGED, ["no longer has a row to judge"]),
+        ({"failing": 3}, ERROR, ["can no longer be evaluated"]),
+        ({"failing": 0}, ERROR, ["can no longer be evaluated"]),
+        (NOT_JUDGED, ERROR, ["can no longer be evaluated"]),
+        (ERROR, {"failing": 3}, ["newly failing"]),
+        (NOT_JUDGED, {"failing": 3}, ["newly failing"]),
+        (NOT_JUDGED, {"failing": 0}, ["has rows to judge again"]),
+        (ERROR, {"failing": 0}, ["mended"]),
+        ({"failing": 3}, {"failing": 3, "severity": "warning"}, ["critical then, now a warning"]),
+        ({"failing": 0, "severity": "warning"}, {"failing": 0}, ["a warning then, now critical"]),
+        ({"failing": 3}, {"failing": 2, "severity": "warning"}, ["critical then, now a warning", "fewer failing rows"]),
+        ({"failing": 3}, {"failing": 3, "max_failing_rows": 5}, ["other limits", "mended"]),
+    ],
+)
+def test_every_change_of_status_severity_and_limits_is_told(before, now, what):
+    assert [said for _, said, *_ in changed(run_of(check(**before)), run_of(check(**now)))] == what
+
+
+def test_a_check_that_the_run_before_did_not_reach_is_no_new_one():
+    before = run_of(not_built=["clean.prescription"])
+    assert [what for _, what, *_ in changed(before, run_of(check(failing=1)))] == ["failing, not reached then"]
+
+
+def kept_run(study, run_id, is_published, results_of, age_seconds):
+    folder = study.output / "runs" / run_id
+    (folder / "quality").mkdir(parents=True)
+    run_of(results_of).model_copy(update={"run_id": run_id}).save(folder / "quality")
+    os.utime(folder / "quality" / results.FILE, (1_000_000 - age_seconds,) * 2)
+    if is_published:
+        (folder / "manifest.json").write_text("{}")
+
+
+@pytest.mark.parametrize(("is_published", "said"), [(True, "was published"), (False, "failed and was not published")])
+def test_a_run_is_compared_with_the_last_one_whether_published_or_not_and_says_which(
+    is_published, said, study, tmp_path
+):
+    kept_run(study, "first", True, check(failing=1), 9)
+    kept_run(study, "second", is_published, check(failing=2), 5)
+    kept_run(study, "now", False, check(failing=3), 1)  # of this run itself, from before it was stopped
+    before = results.last(Workspace(study), "now")
+    assert (before.results.run_id, before.is_published, before.codes) == ("second", is_published, None)
+    page_of = quality.write(tmp_path / "page", run_of(check(failing=3)), study, None, before)
+    assert f"Compared with run second of 2026-01-02T00:00:00+00:00, which {said}" in text(page_of.read_text())
+    assert results.last(Workspace(study.model_copy(update={"output": tmp_path / "none"})), "now") is None
 
 
 def test_failing_rows_go_up_and_down_without_a_change_of_status():
@@ -148,6 +204,27 @@ def test_the_same_counts_are_judged_anew(limit, status):
     name = "clean.prescription.days_supply_between"
     [found] = results.judged([check(failing=3)], results.thresholds([f"{name}={limit}"]))
     assert (found.status, found.failing_rows, found.rows) == (status, 3, 100)
+
+
+@pytest.mark.parametrize(("limit", "share"), [("0.7%", 0.007), ("2.9%", 0.029), ("0.007", 0.007), ("100%", 1.0)])
+def test_a_share_is_read_as_it_is_written(limit, share):
+    assert results.thresholds([f"a={limit}"]) == [Threshold("a", share)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "limits", "status"),
+    [
+        ("5rows", (0.02, 5), "failed"),
+        ("5%", (0.05, 2), "failed"),
+        ("3%", (0.03, 2), "failed"),
+    ],
+)
+def test_a_limit_that_is_not_given_stays_that_of_the_contract(limit, limits, status):
+    known = check("x", failing=3, max_failing_share=0.02, max_failing_rows=2)
+    [found] = results.judged([known], results.thresholds([f"x={limit}"]))
+    assert ((found.max_failing_share, found.max_failing_rows), found.status) == (limits, status)
+    [both] = results.judged([known], results.thresholds(["x=3%", "x=3rows"]))
+    assert both.status == "passed"
 
 
 def test_a_check_is_named_alone_where_one_table_has_it():
@@ -298,7 +375,7 @@ def test_texts_that_few_patients_share_are_not_shown(study, tmp_path, connection
         north  | diagnosis | M54      | 11        | 11            | new
         """,
     )
-    before = quality.Before(run_of(), connection.sql("from quality.code_use where false").pl())
+    before = quality.Before(run_of(), codes=connection.sql("from quality.code_use where false").pl())
     shown = quality.write(tmp_path / "q", built(), study, connection, before).read_text()
     assert CANARY not in shown
     assert "oxycodone &lt;b&gt; 5 mg" in shown
@@ -497,4 +574,4 @@ def test_a_failed_run_leaves_its_page_its_results_and_data_docs(tmp_path):
     assert "This is ingest alone." in shown and "Quarantined: type" in shown
     assert "not a day" not in shown
     assert (folder / "data_docs" / "raw_simulated.procedure.html").exists()
-    assert quality.published(Workspace(study)) is None
+    assert quality.last(Workspace(study), "failed") is None

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 
+import duckdb
 import pytest
 
 from pipelines import checks, contracts, simulator, tables
@@ -91,3 +92,20 @@ def test_what_a_bug_says_is_not_on_the_quality_pages_for_it_can_quote_a_row(stud
     page = (run.folder / "quality" / "index.html").read_text()
     assert "clean.patient: stopped by a bug or from outside" in page
     assert "CANARY" not in page
+
+
+def test_checks_of_a_raw_table_can_read_no_file(study, tmp_path, monkeypatch):
+    """A query of a contract that got past every gate would find the extracts closed."""
+    checked = []
+
+    def check(connection, contract):
+        with pytest.raises(duckdb.PermissionException):
+            connection.execute(f"from read_text('{tmp_path / 'extract' / 'patient.csv'}')")
+        checked.append(contract.table)
+        return []
+
+    monkeypatch.setattr(checks, "check", check)
+    monkeypatch.setattr(checks, "data_docs", lambda *_, **__: None)
+    with Run(study, "one") as run:
+        run.build({table.name: table for table in tables.of(study)}["raw_simulated.patient"])
+    assert checked == ["raw_simulated.patient"]

@@ -17,6 +17,11 @@ from pipelines.contracts import Contract, Expectation, Severity
 from pipelines.errors import ContractError
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
+# A row lacking any of the values cannot break these, and by default is counted as if it could.
+COMPARING = {
+    "expect_column_pair_values_a_to_be_greater_than_b": "either_value_is_missing",
+    "expect_multicolumn_sum_to_equal": "any_value_is_missing",
+}
 UNIQUE = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
 # What DuckDB could not do, by the class of its error: the error's own text quotes rows.
 _FAULTS = {
@@ -194,6 +199,8 @@ def _translated(contract: Contract, name: str, expectation: Expectation, index: 
     query = str(arguments.get("unexpected_rows_query")) if expectation.type == UNEXPECTED_ROWS else None
     if query:
         arguments["unexpected_rows_query"] = _query(query, contract.table)
+    if expectation.type in COMPARING:
+        arguments.setdefault("ignore_row_if", COMPARING[expectation.type])
     try:
         known = ExpectationConfiguration(type=expectation.type, kwargs=arguments, meta=meta).to_domain_obj()
     except Exception:
@@ -222,7 +229,7 @@ def _repeated(expectation: Expectation) -> str:
     Great Expectations would look every row up among the repeated values, which takes several times as long, and
     take NULL in one column of several for no value at all: rows that differ in nothing would pass.
     """
-    columns = [f'"{column}"' for column in _columns(expectation)]
+    columns = [_quoted(column) for column in _columns(expectation)]
     has_value = f"where {columns[0]} is not null " if len(columns) == 1 else ""
     return (
         f"select unnest(range(copies)) from (select count(*) as copies from {{batch}} {has_value}"
@@ -321,7 +328,7 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
     """What Great Expectations finds of each expectation, by its place in the contract.
 
     First those about single columns, for pass or fail only, which takes a few aggregate queries. Then the queries, and
-    those that failed or whose condition chooses the rows, with counts: to ask for counts everywhere would double the
+    those that failed or that choose their rows, with counts: to ask for counts everywhere would double the
     work of Great Expectations on every table, and a check that is met has no failing row.
     """
     from pipelines.checks.duckdb_dialect import lend
@@ -343,7 +350,7 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
         to_count = [
             by_index[index]
             for index, result in found.items()
-            if not result.success or "row_condition" in result.expectation_config.kwargs
+            if not result.success or _chooses_rows(expectations[index], result)
             if not _raised(result)
         ]
         found |= run(
@@ -363,11 +370,18 @@ def _picked(expectation: Any, found: Any) -> _Found:
         return _Found(None, is_about_rows, fault=next((name for name in classes if name in _FAULTS), None))
     if not found.result:
         return _Found(found.success, is_about_rows, 0 if is_about_rows else None)
-    rows = found.result.get("element_count") if "row_condition" in found.expectation_config.kwargs else None
+    rows = found.result.get("element_count") if _chooses_rows(expectation, found) else None
     if rows is not None and not expectation.expectation_type.endswith("null"):
         rows -= found.result.get("missing_count") or 0
     failing_rows = found.result.get("observed_value" if is_query else "unexpected_count")
     return _Found(found.success, is_about_rows, failing_rows if is_about_rows else None, rows)
+
+
+def _chooses_rows(expectation: Any, result: Any) -> bool:
+    """Whether a condition chooses its rows, or what is missing of several columns."""
+    return "row_condition" in result.expectation_config.kwargs or (
+        hasattr(expectation, "map_metric") and hasattr(expectation, "ignore_row_if")
+    )
 
 
 def _raised(result: Any) -> bool:
@@ -383,7 +397,7 @@ class _AtRisk:
         self._connection = connection
         self._table = contract.table
         described = connection.cursor().execute(f"describe {contract.table}").fetchall()
-        columns = [f'"{name}"' for name, *_ in described]
+        columns = [_quoted(name) for name, *_ in described]
         counts = ", ".join(f"count({column})" for column in columns)
         [found] = connection.cursor().execute(f"select count(*), {counts} from {contract.table}").fetchall()
         self.table_rows, *filled = found
@@ -435,6 +449,10 @@ def _columns(expectation: Expectation) -> list[str]:
         return []
     columns = [arguments.get(name) for name in ("column", "column_A", "column_B")]
     return [column for column in columns if column] or arguments.get("column_list", [])
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 def _name(expectation: Expectation, key: list[str]) -> str:

@@ -4,6 +4,6 @@ Counts are exact here, so everything this folder writes stays inside the secure 
 """
 
 from pipelines.quality.page import write, write_again
-from pipelines.quality.results import Before, RunResults, judged, published, read, run_folder, thresholds
+from pipelines.quality.results import Before, RunResults, judged, last, read, run_folder, thresholds
 
-__all__ = ["Before", "RunResults", "judged", "published", "read", "run_folder", "thresholds", "write", "write_again"]
+__all__ = ["Before", "RunResults", "judged", "last", "read", "run_folder", "thresholds", "write", "write_again"]

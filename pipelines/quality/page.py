@@ -48,7 +48,7 @@ def write(
         now: What the run checked before it ended.
         connection: Its warehouse; of the tables in it only those that the run built are shown. None where it was
             not kept, as that of a failed run.
-        before: The last published run; None at the first.
+        before: The last run that left results, published or not; None at the first.
         data_docs: Folder of the Data Docs, relative to the page.
 
     Returns:
@@ -56,12 +56,15 @@ def write(
     """
     found = _Tables(connection, set(now.row_counts))
     min_cell_count = study.disclosure.min_cell_count
+    seen = {row["source"] for row in found.rows("date_shift") if row["is_shifted"]}
+    shifted = sorted(seen | set(study.shifted_sources))
     page = (
         _environment()
         .get_template("index.html")
         .render(
             now=now,
             before=before.results if before else None,
+            is_before_published=bool(before and before.is_published),
             changes=changes(before.results, now) if before else [],
             row_changes=row_changes(before.results, now) if before else [],
             code_changes=_code_changes(before.codes if before else None, found.frame("code_use"), min_cell_count),
@@ -73,7 +76,12 @@ def write(
             open=sorted((r for r in now.results if r.is_open), key=lambda r: (r.severity, r.status)),
             by_table=_by_table(now.results),
             drifts=_by_file(now.drifts),
-            untold_sources=[name for name, source in sorted(study.sources.items()) if source.dates == "unknown"],
+            shifted_sources=shifted,
+            untold_sources=[
+                name
+                for name, source in sorted(study.sources.items())
+                if source.dates == "unknown" and name not in shifted
+            ],
             rows_shown=ROWS_SHOWN,
             has_tables=connection is not None,
             has_plausibility=any(table.startswith("quality.") for table in found.built),

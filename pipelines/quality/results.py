@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -17,13 +18,35 @@ from pipelines.workspace import Workspace
 
 FILE = "checks.json"
 
-NEWLY_FAILING, MENDED, MORE, FEWER, NEW, GONE = (
+# What got worse first.
+ORDER = (
+    NEWLY_FAILING,
+    ERROR,
+    NEW,
+    UNREACHED,
+    MORE,
+    NOT_JUDGED,
+    GONE,
+    NOW_WARNING,
+    LIMITS,
+    NOW_CRITICAL,
+    FEWER,
+    JUDGED,
+    MENDED,
+) = (
     "newly failing",
-    "mended",
-    "more failing rows",
-    "fewer failing rows",
+    "can no longer be evaluated",
     "new check, failing",
+    "failing, not reached then",
+    "more failing rows",
+    "no longer has a row to judge",
     "no longer checked",
+    "critical then, now a warning",
+    "other limits",
+    "a warning then, now critical",
+    "fewer failing rows",
+    "has rows to judge again",
+    "mended",
 )
 
 
@@ -58,13 +81,16 @@ class RunResults(BaseModel):
 
 @dataclass(frozen=True)
 class Before:
-    """A published run to compare with.
+    """The run before, to compare with.
 
     Attributes:
-        codes: Its quality.code_use; None where it has none.
+        results: Of the last run that left results, published or failed.
+        is_published: It was published; a failed one keeps no tables.
+        codes: Table quality.code_use of the published run; None where there is none.
     """
 
     results: RunResults
+    is_published: bool = True
     codes: pl.DataFrame | None = None
 
 
@@ -73,7 +99,7 @@ class Change:
     """How one check differs from the run before.
 
     Attributes:
-        what: Newly failing, mended, more or fewer failing rows, new or gone.
+        what: One of ``ORDER``.
         before: Outcome then, in counts; empty where it was not checked.
         now: Outcome now; empty where it is not checked.
     """
@@ -91,8 +117,8 @@ class Threshold:
 
     Attributes:
         check: ``schema.table.check``, or the check alone where one table has it.
-        max_failing_share: Share of the rows at risk that may fail.
-        max_failing_rows: Rows that may fail.
+        max_failing_share: Share of the rows at risk that may fail; None leaves the contract's.
+        max_failing_rows: Rows that may fail; likewise.
     """
 
     check: str
@@ -106,13 +132,19 @@ def run_folder(workspace: Workspace, run_id: str | None = None) -> Path:
     Raises:
         WorkspaceError: There is none.
     """
-    kept = [file.parent.parent for file in (workspace.root / "runs").glob(f"*/quality/{FILE}")]
+    kept = _kept(workspace)
     if run_id is not None:
         kept = [run for run in kept if run.name == run_id]
     if not kept:
         which = f"run {run_id} that left results" if run_id else "run that left results"
         raise WorkspaceError(f"{workspace.root}: keeps no {which}. Run the study, or name one of its runs.")
-    return max(kept, key=lambda run: (run / "quality" / FILE).stat().st_mtime)
+    return kept[-1]
+
+
+def _kept(workspace: Workspace) -> list[Path]:
+    """Folders of the runs that left results, the last of them last."""
+    files = (workspace.root / "runs").glob(f"*/quality/{FILE}")
+    return [file.parent.parent for file in sorted(files, key=lambda file: file.stat().st_mtime_ns)]
 
 
 def read(folder: Path) -> RunResults:
@@ -128,12 +160,20 @@ def read(folder: Path) -> RunResults:
         raise WorkspaceError(f"{file}: is not as a run wrote it. Run the study again.") from None
 
 
-def published(workspace: Workspace) -> Before | None:
-    """The published run of a study; None where there is none.
+def last(workspace: Workspace, run_id: str) -> Before | None:
+    """The last run of a study before this one that left results; None where there is none.
 
     Raises:
         WorkspaceError: It cannot be read.
     """
+    kept = [run for run in _kept(workspace) if run.name != run_id]
+    if not kept:
+        return None
+    is_published = (kept[-1] / "manifest.json").is_file()
+    return Before(read(kept[-1] / "quality"), is_published, _published_codes(workspace))
+
+
+def _published_codes(workspace: Workspace) -> pl.DataFrame | None:
     if not (workspace.current / "quality" / FILE).is_file():
         return None
     results = read(workspace.current / "quality")
@@ -142,38 +182,45 @@ def published(workspace: Workspace) -> Before | None:
     if "quality.code_use" in results.row_counts and file.is_file():
         with warehouse.opened(file, read_only=True, memory_limit=workspace.study.memory_limit) as connection:
             codes = connection.sql("from quality.code_use").pl()
-    return Before(results, codes)
+    return codes
 
 
 def changes(before: RunResults, now: RunResults) -> list[Change]:
     """Checks whose outcome differs between two runs, what got worse first.
 
-    Of a check that one run did not reach nothing is said: that run's tables that were not built are.
+    Of a check that this run did not reach nothing is said: its tables that were not built are.
     """
     then = {(found.table, found.check): found for found in before.results}
     found_now = {(found.table, found.check): found for found in now.results}
-    changed = [_change(then.get(key), found) for key, found in found_now.items()]
+    changed = [
+        change for key, found in found_now.items() for change in _changes(then.get(key), found, before.not_built)
+    ]
     unreached = set(now.not_built)
     changed += [
         Change(found.table, found.check, GONE, found.outcome, "")
         for key, found in then.items()
         if key not in found_now and found.table not in unreached
     ]
-    order = (NEWLY_FAILING, NEW, MORE, GONE, FEWER, MENDED)
-    return sorted((change for change in changed if change), key=lambda change: order.index(change.what))
+    return sorted(changed, key=lambda change: ORDER.index(change.what))
 
 
-def _change(before: CheckResult | None, now: CheckResult) -> Change | None:
+def _changes(before: CheckResult | None, now: CheckResult, unreached: Sequence[str]) -> list[Change]:
     if before is None:
-        return Change(now.table, now.check, NEW, "", now.outcome) if now.is_open else None
-    what = None
-    if now.is_open and not before.is_open:
-        what = NEWLY_FAILING
-    elif before.is_open and not now.is_open:
-        what = MENDED
+        what = UNREACHED if now.table in unreached else NEW
+        return [Change(now.table, now.check, what, "", now.outcome)] if now.is_open else []
+    whats = []
+    if before.status != now.status:
+        passes_again = MENDED if before.is_open else JUDGED
+        whats.append(
+            {"failed": NEWLY_FAILING, "error": ERROR, "not_applicable": NOT_JUDGED, "passed": passes_again}[now.status]
+        )
     elif before.failing_rows is not None and now.failing_rows is not None and before.failing_rows != now.failing_rows:
-        what = MORE if now.failing_rows > before.failing_rows else FEWER
-    return Change(now.table, now.check, what, before.outcome, now.outcome) if what else None
+        whats.append(MORE if now.failing_rows > before.failing_rows else FEWER)
+    if before.severity != now.severity:
+        whats.append(NOW_CRITICAL if now.severity == "critical" else NOW_WARNING)
+    if (before.max_failing_share, before.max_failing_rows) != (now.max_failing_share, now.max_failing_rows):
+        whats.append(LIMITS)
+    return [Change(now.table, now.check, what, before.outcome, now.outcome) for what in whats]
 
 
 def row_changes(before: RunResults, now: RunResults) -> list[tuple[str, int, int]]:
@@ -203,7 +250,7 @@ def thresholds(texts: Iterable[str]) -> list[Threshold]:
                 raise PipelineError(f"--threshold {known.check}: rows are whole. Write the limit as 100rows.")
             known = Threshold(known.check, known.max_failing_share, int(number[1]))
         else:
-            share = float(number[1]) / (100 if number[2] else 1)
+            share = float(Decimal(number[1]) / (100 if number[2] else 1))
             if share > 1:
                 raise PipelineError(
                     f"--threshold {known.check}: is a share above 1. Write 0.01 or 1% for a share, 100rows for rows."
@@ -214,7 +261,7 @@ def thresholds(texts: Iterable[str]) -> list[Threshold]:
 
 
 def judged(results: Sequence[CheckResult], under: Sequence[Threshold]) -> list[CheckResult]:
-    """The same counts under other limits.
+    """The same counts under other limits; of a share and a number, the one not given stays as the contract has it.
 
     Raises:
         PipelineError: No check has that name, or several do, or no rows were counted that a limit could speak of.
@@ -223,7 +270,11 @@ def judged(results: Sequence[CheckResult], under: Sequence[Threshold]) -> list[C
     found = []
     for result in results:
         if limit := limits.get((result.table, result.check)):
-            result = result.judged(limit.max_failing_share, limit.max_failing_rows)
+            share, rows = limit.max_failing_share, limit.max_failing_rows
+            result = result.judged(
+                result.max_failing_share if share is None else share,
+                result.max_failing_rows if rows is None else rows,
+            )
         found.append(result)
     return found
 

@@ -181,7 +181,7 @@ def _contract(source: str, table: TableProfile, drafts: dict[str, list[Draft]], 
         choose=CHOOSE,
         pseudonyms=[one for one in _found_in(table, found) if roles.may_be_pseudonym(one.column)],
         today=date.today(),
-        fingerprint=shape.columns_fingerprint,
+        fingerprint=shape.fingerprint,
     )
 
 

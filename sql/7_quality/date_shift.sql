@@ -2,7 +2,7 @@
 --
 -- Grain:  one row per source, test and table or pair of tables
 -- Key:    source, test, table_name, other_table
--- Units:  patients (span), patient days (same_day), rows (the others)
+-- Units:  patients (span), patient days (same_day), intervals (refill), rows (the others)
 -- Scope:  cohort
 -- Source: clean tables; a shift by table moves days of one table against those of the others
 with
@@ -55,12 +55,13 @@ patient_day as (
     where patient_index < $date_shift_patient_count
 ),
 
--- No extract reaches into the next century with real dates, but for a slip here and there.
+-- No extract lies in the next century with real dates, but for a slip here and there.
 calendar as (
     select
         source,
         list_contains($shifted_sources, source)
-        or min(event_date) >= make_date($shifted_from_year, 1, 1) as is_shifted,
+        or count_if(event_date >= make_date($shifted_from_year, 1, 1))
+        >= (1 - $date_shift_max_share) * count(*) as is_shifted,
         list_contains($shifted_sources, source) as is_said
     from event
     group by source
@@ -153,10 +154,10 @@ span_test as (
     group by all
 ),
 
--- Care that belongs together stands on one day. Days that are moved by weeks keep their weekday, so
--- by chance as many would meet; if more meet then, the tables are apart by these weeks.
-week as (
-    select unnest(range(-4, 5)) as week_count
+-- Care that belongs together stands on one day. A table that is moved against another meets it on
+-- another day, and if each row is moved for itself no day stands out.
+day as (
+    select unnest(range(-28, 29)) as day_count
 ),
 
 moved as (
@@ -164,26 +165,31 @@ moved as (
         one.source,
         one.table_name,
         other.table_name as other_table,
-        week.week_count,
+        day.day_count,
         count(*) as met_count
     from patient_day as one
-    cross join week
+    cross join day
     inner join patient_day as other
         on
             one.patient_index = other.patient_index
             and one.table_name < other.table_name
-            and other.event_date = one.event_date + 7 * week.week_count::integer
+            and other.event_date = one.event_date + day.day_count::integer
     group by all
 ),
 
+-- Stays in hospital fill neighbouring days, so only those a week and more away tell a day that
+-- stands out. Pairs that never meet have their row, too.
 met as (
     select
-        source,
-        table_name,
-        other_table,
-        coalesce(max(met_count) filter (week_count = 0), 0) as met_count,
-        coalesce(max(met_count) filter (week_count <> 0), 0) as moved_count
-    from moved
+        span_test.source,
+        span_test.table_name,
+        span_test.other_table,
+        coalesce(max(moved.met_count) filter (moved.day_count = 0), 0) as met_count,
+        coalesce(max(moved.met_count) filter (moved.day_count <> 0), 0) as moved_count,
+        coalesce(max(moved.met_count) filter (abs(moved.day_count) >= 7), 0) as far_count,
+        coalesce(sum(moved.met_count) filter (moved.day_count <> 0), 0) / 56 as usual_count
+    from span_test
+    left join moved using (source, table_name, other_table)
     group by all
 ),
 
@@ -198,6 +204,57 @@ same_day_test as (
     from met
 ),
 
+-- The next fill of a drug is due when the supply ends; if each row is moved for itself, as many
+-- come two weeks off.
+dispensing as (
+    select distinct
+        source,
+        patient_index,
+        drug_text,
+        start_date,
+        days_supply
+    from clean.prescription
+    where
+        record_kind = 'dispensing'
+        and days_supply > 0
+        and patient_index < $date_shift_patient_count
+),
+
+interval as (
+    select
+        source,
+        lead(start_date)
+            over (
+                partition by source, patient_index, drug_text order by start_date, days_supply
+            )
+        - start_date
+        - days_supply as late_days
+    from dispensing
+),
+
+refill as (
+    select
+        source,
+        count_if(late_days between -3 and 3) as due_count,
+        greatest(
+            count_if(late_days between -17 and -11), count_if(late_days between 11 and 17)
+        ) as off_count
+    from interval
+    where late_days is not null
+    group by source
+),
+
+refill_test as (
+    select
+        source,
+        'refill' as test,
+        'prescription' as table_name,
+        '' as other_table,
+        greatest(due_count, off_count) as at_risk_count,
+        off_count as broken_count
+    from refill
+),
+
 test as (
     select * from calendar_test
     union all
@@ -206,6 +263,8 @@ test as (
     select * from span_test
     union all
     select * from same_day_test
+    union all
+    select * from refill_test
 ),
 
 judged as (
@@ -221,11 +280,19 @@ judged as (
         case
             when test.test = 'calendar' then if(test.broken_count > 0, 'broken', 'holds')
             when test.at_risk_count < $date_shift_min_count then 'not_shown'
-            -- Of two counts that meet, the other's half or less is what chance brings.
+            -- Of two counts, the other's half or less is what chance brings.
+            when test.test = 'refill'
+                then if(test.broken_count <= 0.5 * test.at_risk_count, 'holds', 'not_shown')
             when
-                test.test = 'same_day' and test.broken_count <= 0.5 * test.at_risk_count
+                test.test = 'same_day'
+                and met.met_count = test.at_risk_count
+                and met.far_count <= 0.5 * met.met_count
                 then 'holds'
-            when test.test = 'same_day' and met.met_count <= 0.5 * test.at_risk_count then 'broken'
+            when
+                test.test = 'same_day'
+                and met.met_count <= 0.5 * met.moved_count
+                and met.usual_count <= 0.5 * met.moved_count
+                then 'broken'
             when test.test = 'same_day' then 'not_shown'
             when test.broken_count > $date_shift_max_share * test.at_risk_count then 'broken'
             else 'holds'

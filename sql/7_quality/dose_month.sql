@@ -8,6 +8,13 @@
 -- Source: trajectory.record_dose; records outside the timeline are left out
 with
 
+-- Said by the study, or plain from dates in a century to come.
+shifted as (
+    select distinct source
+    from quality.date_shift
+    where is_shifted
+),
+
 record as (
     select
         amount.source,
@@ -15,7 +22,7 @@ record as (
         dose.patient_index,
         dose.start_date,
         dose.dose_micro_mme / 1000000 as dose_mme,
-        list_contains($shifted_sources, amount.source) as is_shifted
+        amount.source in (select source from shifted) as is_shifted
     from trajectory.record_dose as dose
     inner join trajectory.record_amount as amount on dose.record_id = amount.record_id
     where dose.is_in_timeline

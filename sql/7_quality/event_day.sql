@@ -7,6 +7,13 @@
 -- Source: clean tables of events
 with
 
+-- Said by the study, or plain from dates in a century to come.
+shifted as (
+    select distinct source
+    from quality.date_shift
+    where is_shifted
+),
+
 event as (
     select
         source,
@@ -58,7 +65,7 @@ shifted_patient as (
         patient_index,
         min(event_date) as first_date
     from event
-    where list_contains($shifted_sources, source)
+    where source in (select source from shifted)
     group by all
 ),
 

@@ -8,12 +8,19 @@
 -- Source: trajectory.pain_reading, whether or not the study counts the score
 with
 
+-- Said by the study, or plain from dates in a century to come.
+shifted as (
+    select distinct source
+    from quality.date_shift
+    where is_shifted
+),
+
 shifted_patient as (
     select
         patient_index,
         min(scored_at)::date as first_date
     from trajectory.pain_reading
-    where list_contains($shifted_sources, source)
+    where source in (select source from shifted)
     group by all
 ),
 

@@ -8,6 +8,13 @@
 --         $unit_flip_min_rows rows. Shifted dates have no quarter.
 with
 
+-- Said by the study, or plain from dates in a century to come.
+shifted as (
+    select distinct source
+    from quality.date_shift
+    where is_shifted
+),
+
 measured as (
     select
         source,
@@ -17,7 +24,7 @@ measured as (
         start_date,
         strength as amount
     from clean.prescription
-    where strength > 0 and not list_contains($shifted_sources, source)
+    where strength > 0 and source not in (select source from shifted)
     union all
     select
         source,
@@ -27,7 +34,7 @@ measured as (
         start_date,
         quantity as amount
     from clean.prescription
-    where quantity > 0 and not list_contains($shifted_sources, source)
+    where quantity > 0 and source not in (select source from shifted)
 ),
 
 of_text as (

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import CONTRACTS, draw, select
 
-SHIFTED = {"shifted_sources": ["north"]}
+SHIFTED = {"quality.date_shift": "source | is_shifted\n-\nnorth | true\nsouth | false"}
 
 
 def months(count, levels, first=600, rows=100):
@@ -62,7 +62,8 @@ def test_rows_of_every_clean_table_are_counted_by_day(check_sql):
 def test_shifted_days_are_counted_from_the_patients_first_record_in_any_table(check_sql):
     check_sql(
         "quality.event_day",
-        given={
+        given=SHIFTED
+        | {
             "clean.prescription": """
                 source | patient_index | start_date
                 -------|---------------|-----------
@@ -82,7 +83,6 @@ def test_shifted_days_are_counted_from_the_patients_first_record_in_any_table(ch
             north  | diagnosis    | true       | 0          | 1
             south  | prescription | false      | 1          | 1
             """,
-        settings=SHIFTED,
     )
 
 
@@ -168,8 +168,7 @@ def test_doses_are_spread_by_month_and_unknown_ones_counted(check_sql):
 def test_months_of_shifted_doses_count_from_the_patients_first(check_sql):
     check_sql(
         "quality.dose_month",
-        given=DOSES,
-        settings=SHIFTED,
+        given=DOSES | SHIFTED,
         then="""
             is_shifted | month_number | record_count | unknown_count
             -----------|--------------|--------------|--------------
@@ -334,8 +333,8 @@ def test_a_strength_that_jumps_between_quarters_is_a_unit_flip(before, after, is
 
 def test_a_quarter_of_few_rows_and_shifted_dates_are_no_unit_flip():
     few = fills([5, 5000]).rsplit("\n", 1)[0]
-    for given, settings in ((few, None), (fills([5, 5000]), SHIFTED)):
-        connection = select("quality.unit_flip", given={"clean.prescription": given}, settings=settings)
+    for given, shifted in ((few, {}), (fills([5, 5000]), SHIFTED)):
+        connection = select("quality.unit_flip", given={"clean.prescription": given} | shifted)
         assert connection.sql("from quality.unit_flip").fetchall() == []
 
 
@@ -365,7 +364,7 @@ def test_a_code_of_one_half_alone_is_new_or_vanished():
 
 def test_shifted_dates_have_no_halves():
     drawing = codes(("A", 11, "2020-01-01"), ("B", 11, "2020-12-31"))
-    connection = select("quality.code_use", given={"clean.diagnosis": drawing}, settings=SHIFTED)
+    connection = select("quality.code_use", given={"clean.diagnosis": drawing} | SHIFTED)
     assert {change for (change,) in connection.sql("select change from quality.code_use").fetchall()} == {None}
 
 
