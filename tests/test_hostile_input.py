@@ -441,7 +441,7 @@ def test_no_cell_is_a_formula_in_a_written_csv(cell, tmp_path):
     assert header == ["a", "'" + cell]
 
 
-@pytest.mark.parametrize("cell", ["-5", "+5", "-0.5e3", "5", "oxycodone 5 MG", "", None, "'=1", "a=b", "--"])
+@pytest.mark.parametrize("cell", ["-5", "+5", "-0.5e3", "5", "oxycodone 5 MG", "", None, "a=b", "--"])
 def test_numbers_and_texts_that_are_no_formulas_are_written_as_they_are(cell, tmp_path):
     flat_file.write(pl.DataFrame({"a": pl.Series([cell, "x"], dtype=pl.String)}), tmp_path / "out.csv")
     kept = pl.read_csv(tmp_path / "out.csv", infer_schema=False)["a"][0]
