@@ -168,7 +168,7 @@ def test_a_delivery_is_described_with_its_fingerprint(load, folder):
     found = load(RX, content)
     digest = hashlib.sha256(content).hexdigest()
     assert [delivery[:-1] for delivery in found.deliveries] == [
-        ("clinic", "rx", "rx.csv", digest, len(content), 2, 1, 1, [], 0, 0, 1)
+        ("clinic", "rx", "rx.csv", digest, len(content), 2, 1, 1, [], 0, 0, None, 1)
     ]
 
 
