@@ -565,7 +565,9 @@ def _print_identifiers(found: list) -> None:
 
 def _print_outcomes(outcomes: list[tuple]) -> None:
     """Where the rows of each delivered table went, for each clean table that it fills."""
-    shown = RichTable("Source", "Delivered table", "Clean table", "Rows are", "Reason", "Rows")
+    shown = RichTable()
+    for column in ("Source", "Delivered table", "Clean table", "Rows are", "Reason", "Rows"):
+        shown.add_column(column, overflow="fold")
     for *place, rows in outcomes:
         shown.add_row(*map(str, place), f"{rows:,}")
     console.print(shown)
