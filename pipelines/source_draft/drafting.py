@@ -1,7 +1,6 @@
 """Writing the drafts of a source: contracts, mappings and a test, which load at once."""
 
 import re
-import tempfile
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +10,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipelines import identifiers, paths, warehouse
+from pipelines import paths
 from pipelines.contracts import Column, Contract
 from pipelines.errors import ContractError
 from pipelines.identifiers import Finding
-from pipelines.settings import Settings
 from pipelines.source_draft import roles
-from pipelines.source_draft.profile import ColumnProfile, TableProfile, moment, profiles, text_contract, with_patient
+from pipelines.source_draft.profile import ColumnProfile, TableProfile, moment, profiles, with_patient
 from pipelines.source_draft.roles import Draft
 
 CHOOSE = "CHOOSE:"
@@ -83,7 +81,7 @@ def draft(source: str, files: Sequence[Path], patient: str | None = None) -> Dra
     folder, tables = profiles(files)
     if patient is not None:
         tables = [with_patient(table, patient) for table in tables]
-    found = _identifying(folder, tables)
+    found = [finding for table in tables for finding in table.identifiers]
     tables = [_without(table, found) for table in tables]
     drafts = roles.drafts(tables)
     if not any("patient_id" in each.columns for listed in drafts.values() for each in listed):
@@ -112,18 +110,6 @@ def _contracts_folder(source: str) -> Path:
 
 def _mappings_folder(source: str) -> Path:
     return paths.SQL / "2_clean" / source
-
-
-def _identifying(folder: Path, tables: list[TableProfile]) -> list[Finding]:
-    """Columns of the extract that the screen of a study would refuse."""
-    delivered = [
-        text_contract(table.name, table.files, [column.delivered_as for column in table.columns]) for table in tables
-    ]
-    with (
-        tempfile.TemporaryDirectory(prefix="oih-source-") as place,
-        warehouse.opened(Path(place) / "screen.duckdb", [folder]) as connection,
-    ):
-        return identifiers.of_extract(connection, "draft", folder, delivered, Settings())
 
 
 def _found_in(table: TableProfile, found: list[Finding]) -> list[Finding]:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import contracts, extracts, warehouse
+from pipelines import contracts, extracts, identifiers, warehouse
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
 from pipelines.extracts.delivered import SUFFIXES, sql_name, sql_text
 from pipelines.extracts.loading import PATTERNS
+from pipelines.identifiers import Finding
+from pipelines.settings import Settings
 from pipelines.warehouse import Connection
 
 # A value is shown where a column has few and each stands in at least as many rows as a published count must have.
@@ -99,6 +101,7 @@ class TableProfile:
     Attributes:
         files: Glob below the extract's folder.
         quarantined_rows: Lines that are no record.
+        identifiers: Columns that look identifying; those whose values do are not profiled.
     """
 
     name: str
@@ -106,6 +109,7 @@ class TableProfile:
     rows: int
     quarantined_rows: int
     columns: tuple[ColumnProfile, ...]
+    identifiers: tuple[Finding, ...] = ()
 
 
 def profiles(files: Sequence[Path]) -> tuple[Path, list[TableProfile]]:
@@ -175,13 +179,17 @@ def _profile(connection: Connection, folder: Path, table: str, glob: str) -> Tab
         raise ExtractError(f"{glob}: its columns are not separated by commas. Save it as CSV with commas.")
     if header is None:
         raise ExtractError(f"{glob}: has no header that can be read. Save it with the column names in its first line.")
+    identifying = identifiers.of_extract(connection, "draft", folder, [text_contract(table, glob, header)], Settings())
+    # Loading refuses values that identify; a name alone may be that of a pseudonym.
+    left_out = {finding.column for finding in identifying if finding.by != "name"}
+    header = [name for name in header if name not in left_out]
     names = _unique_names(header)
     contract = text_contract(table, glob, header)
     loaded = extracts.load(connection, contract, "draft", folder)
     columns = [
         _column(connection, contract.table, name, delivered) for name, delivered in zip(names, header, strict=True)
     ]
-    return TableProfile(table, glob, loaded.loaded_rows, loaded.quarantined_rows, tuple(columns))
+    return TableProfile(table, glob, loaded.loaded_rows, loaded.quarantined_rows, tuple(columns), tuple(identifying))
 
 
 def text_contract(table: str, glob: str, header: list[str]) -> Contract:
