@@ -285,7 +285,7 @@ def _plainly(connection: duckdb.DuckDBPyConnection, table: str, expectations: li
         with connection.cursor() as cursor:
             cursor.execute("begin transaction read only")
             columns = [name for name, *_ in cursor.execute(f"describe {table}").fetchall()]
-            query = f"select {', '.join(counted.values()) or '0'} from {table}".replace("{batch}", table)
+            query = f"select {', '.join(counted.values()) or 'count(*)'} from {table}".replace("{batch}", table)
             [counts] = cursor.execute(query, values).fetchall()
             repeated = {
                 index: cursor.execute(
@@ -296,7 +296,7 @@ def _plainly(connection: duckdb.DuckDBPyConnection, table: str, expectations: li
             }
     except duckdb.Error:
         return {}
-    rows_broken = dict(zip(counted, counts, strict=False)) | repeated  # with nothing to count, one 0 is selected
+    rows_broken = dict(zip(counted, counts, strict=False)) | repeated  # with nothing to count, rows are
     found = {index: _Found(not rows, True, rows) for index, rows in rows_broken.items()}
     for index, expectation in enumerate(expectations):
         if expectation.type == "expect_table_columns_to_match_ordered_list":
@@ -350,7 +350,7 @@ def _validate(connection: duckdb.DuckDBPyConnection, table: str, expectations: l
         to_count = [
             by_index[index]
             for index, result in found.items()
-            if not result.success or _chooses_rows(expectations[index], result)
+            if not result.success or _chooses_rows(by_index[index], result)
             if not _raised(result)
         ]
         found |= run(
