@@ -32,9 +32,6 @@ FOLDS = 5
 RESAMPLES = 500
 CELLS_AT_A_TIME = 2_000_000  # episodes times resamples, to bound memory
 NEWTON_STEPS = 50
-# Everything up to the features depends on the dose and pain of one patient at a time.
-TRAINING_STEPS = ("raw", "reference", "clean", "trajectory", "episode")
-
 # Modules that come after the model or beside it, so that a new page layout does not train anew.
 NOT_LEARNED_FROM = {"checks", "cli", "definitions", "defs", "disclosure", "reporting", "run", "workspace"}
 NOT_LEARNED_FROM |= {"data_dictionary", "drift", "explanation", "identifiers", "mme", "odcs", "quality", "quarantine"}
@@ -191,9 +188,8 @@ def _labelled_world(study: Study, folder: Path) -> pl.DataFrame:
         }
     )
     with warehouse.opened(folder / "warehouse.duckdb", [folder / "extract"], study.memory_limit) as connection:
-        for table in tables.of(world):
-            if table.step in TRAINING_STEPS:
-                table.build(connection, world)
+        for table in tables.needed_for("episode.feature", tables.of(world)):
+            table.build(connection, world)
         labelled = _labelled(connection.sql("from episode.feature").pl(), _truth(connection, folder / "truth"))
     drawn, assumed = study.training.simulated_prevalence, study.training.assumed_prevalence
     is_oih = pl.col("true_class") == "oih"
@@ -207,7 +203,8 @@ def _truth(connection: Connection, folder: Path) -> pl.DataFrame:
     truth = pl.read_csv(folder / "escalation.csv", try_parse_dates=True).join(patient, on="patient_id")
     truth = truth.with_columns(patient_id=pl.lit("simulated:") + pl.col("patient_id"))
     episode = connection.sql(
-        "select episode_id, patient_id, index_date from episode.episode left join clean.patient using (patient_index)"
+        "select episode_id, patient_id, index_date from episode.episode left join clean.patient using (patient_index) "
+        "where index_kind = 'dose_led'"
     ).pl()
     return episode.join(truth, on=["patient_id", "index_date"]).select("episode_id", TARGET, "true_class")
 
@@ -231,7 +228,7 @@ def _scored_truth(connection: Connection, study: Study) -> pl.DataFrame | None:
 
 
 def _matrix(feature: pl.DataFrame) -> np.ndarray:
-    known = ("episode_id", "patient_index", TARGET, "weight")
+    known = ("episode_id", "patient_index", "index_kind", TARGET, "weight")
     return feature.select(sorted(set(feature.columns) - set(known))).cast(pl.Float64).to_numpy()
 
 

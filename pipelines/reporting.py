@@ -265,7 +265,7 @@ def _charts(published: Mapping[str, Published], min_cell_count: int) -> dict[str
         for (tier,), drawn in months.group_by("tier", maintain_order=True):
             charts[f"episode_trajectory {tier}"] = _chart("episode_trajectory", drawn.to_dicts(), top=top)
     if "tier_count" in published:
-        rows = _rows(published["tier_count"], min_cell_count)
+        rows = [row for row in _rows(published["tier_count"], min_cell_count) if row["index_kind"] == "dose_led"]
         if any(row["episode_count"] != 0 for row in rows):
             charts["tier_count"] = _chart("tier_count", [_as_bar(row) for row in _ordered(rows, "tier")])
     if "dose_specification" in published:

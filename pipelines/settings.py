@@ -109,7 +109,22 @@ class Settings(BaseModel):
     acute_course_days: int = _setting(14, "day", DESIGN, "Longest short-acting course that is no escalation")
     merge_days: int = _setting(90, "day", DESIGN, "A later step within these days belongs to the same episode")
     link_days: int = _setting(180, "day", DESIGN, "An episode within these days of the last one is linked to it")
+    washout_days: int = _setting(
+        180, "day", DESIGN, "Days at no more than 110 % of the dose before the last episode that unlink the next", ge=1
+    )
     reversal_days: int = _setting(28, "day", DESIGN, "An increase taken back within these days is marked reversed")
+
+    # Index dates without a rise of the dose, and maintainers as comparison
+    maintained_share: float = _setting(0.2, "share", HAYES, "Most that a stable dose differs from the one before", gt=0)
+    maintainer_date_count: int = _setting(4, "date", DESIGN, "Sham dates drawn of each maintainer", ge=1)
+    pain_led_rise_nrs: float = _setting(2.0, "NRS point", FARRAR, "Rise from B1 to R2 that begins an episode", gt=0)
+    match_caliper_nrs: float = _setting(
+        1.0, "NRS point", DESIGN, "Most that either baseline of a matched maintainer differs", gt=0
+    )
+    match_count: int = _setting(4, "maintainer", DESIGN, "Most maintainers that one episode is matched with", ge=1)
+    rtm_min_maintainers: int = _setting(
+        200, "episode", DESIGN, "Sham dates from which the cohort gives its own slope of regression", ge=2
+    )
 
     # Opioid events, beside the escalation that an episode starts with
     month_days: int = _setting(30, "day", DESIGN, "Days of a month, of every window that is counted in months", ge=1)

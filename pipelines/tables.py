@@ -62,6 +62,17 @@ def of(study: Study) -> list[Table]:
     return [found[name] for name in order]
 
 
+def needed_for(name: str, among: list[Table]) -> list[Table]:
+    """The tables that one table is built from, it included, in the order given."""
+    known = {table.name: table for table in among}
+    needed: set[str] = set()
+    left = {name}
+    while left:
+        needed |= left
+        left = {read for found in left for read in known[found].reads} - needed
+    return [table for table in among if table.name in needed]
+
+
 def _from_sources(study: Study) -> Iterator[Table]:
     known = contracts.all_contracts()
     for source in sorted(study.sources):

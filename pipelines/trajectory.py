@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipelines import dose_change, dose_timeline, ndc, overlap, products
+from pipelines import dose_change, dose_timeline, ndc, overlap, pain_timeline, products
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
@@ -127,6 +127,48 @@ def build_dose_step(connection: Connection, study: Study) -> pl.DataFrame:
     )
 
 
+def build_pain_rise(connection: Connection, study: Study) -> pl.DataFrame:
+    """Scored weeks with more pain than the scored week before; grain: one row per patient and such week."""
+    settings = study.settings
+    week = connection.sql(
+        """
+        select patient_index, week_start_date, avg(pain_nrs) as pain_nrs
+        from trajectory.pain_week
+        where list_contains(?, setting)
+        group by all
+        order by all
+        """,
+        params=[study.pain.settings],
+    ).pl()
+    rose = (pl.col("pain_nrs") > pl.col("pain_nrs").shift()) & (pl.col("patient_index").diff() == 0)
+    rise = week.filter(rose).select("patient_index", index_date="week_start_date")
+    return rise.with_columns(
+        distal_nrs=pain_timeline.window_means(week, rise, settings.distal_from_day, settings.distal_to_day),
+        late_nrs=pain_timeline.window_means(week, rise, settings.late_from_day, settings.late_to_day),
+    )
+
+
+def build_index_dose(connection: Connection, study: Study) -> pl.DataFrame:
+    """Mean doses around every day that may begin an episode without a rise of the dose; grain: one row per such day."""
+    settings = study.settings
+    period = connection.sql("from trajectory.dose_period").pl()
+    candidate = connection.sql("from episode.index_candidate").pl()
+    before = _window(period, candidate, -settings.dose_before_days, -1, "index_date")
+    after = _window(period, candidate, 0, settings.response_to_day, "index_date")
+    distal = _window(period, candidate, settings.distal_from_day, settings.distal_to_day, "index_date")
+    late = _window(period, candidate, settings.late_from_day, settings.late_to_day, "index_date")
+    return candidate.with_columns(
+        mean_before_mme=_mean(before, study),
+        mean_after_mme=_mean(after, study),
+        distal_mme=_mean(distal, study),
+        late_mme=_mean(late, study),
+        before_coverage=before["covered_days"] / before["window_days"],
+        after_coverage=after["covered_days"] / after["window_days"],
+        before_lower_bound_days=before["lower_bound_days"],
+        after_lower_bound_days=after["lower_bound_days"],
+    )
+
+
 def build_dose_change(connection: Connection, study: Study) -> pl.DataFrame:
     """Every change of the dose as each definition measures it; grain: one row per patient, definition and day."""
     return dose_change.measured(
@@ -137,11 +179,13 @@ def build_dose_change(connection: Connection, study: Study) -> pl.DataFrame:
     )
 
 
-def _window(period: pl.DataFrame, step: pl.DataFrame, from_day: int, to_day: int) -> pl.DataFrame:
+def _window(
+    period: pl.DataFrame, step: pl.DataFrame, from_day: int, to_day: int, day: str = "increase_date"
+) -> pl.DataFrame:
     window = step.select(
         "patient_index",
-        start_date=pl.col("increase_date") + timedelta(days=from_day),
-        end_date=pl.col("increase_date") + timedelta(days=to_day),
+        start_date=pl.col(day) + timedelta(days=from_day),
+        end_date=pl.col(day) + timedelta(days=to_day),
     )
     return dose_timeline.window_totals(period, window).with_columns(
         window_days=pl.lit(to_day - from_day + 1, dtype=pl.Int32)

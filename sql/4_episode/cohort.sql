@@ -58,7 +58,8 @@ best_episode as (
             )
         ) as has_follow_up,
         bool_or(excluded_reason is null and not_classifiable_reason is null) as is_classifiable
-    from episode.episode_profile
+    from episode.episode_change
+    where index_kind = 'dose_led'
     group by all
 ),
 

@@ -1,6 +1,6 @@
--- Candidate episodes: escalations on long-term therapy, merged where one follows another closely.
+-- Candidate episodes on long-term therapy, merged where one follows another closely.
 --
--- Grain:  one row per patient per index date (first step of a chain of escalations)
+-- Grain:  one row per patient, kind and index date (first step of a chain)
 -- Key:    episode_id
 -- Units:  doses in MME per day
 -- Scope:  patient
@@ -9,27 +9,56 @@
 --         lists in reference.code_list
 with
 
-escalated as (
+-- Whatever begins an episode, told apart by its kind. Sham dates and rises of pain have no new
+-- dose.
+indexed as (
     select
-        *,
-        increase_date - lag(increase_date) over (patient_steps) as since_last_days,
-        round(mean_sustained_mme / lag(mean_sustained_mme) over (patient_steps), 9)
-            as ratio_to_last
+        patient_index,
+        'dose_led' as index_kind,
+        increase_date as index_date,
+        mean_before_mme,
+        mean_after_mme,
+        mean_sustained_mme,
+        dose_ratio,
+        run_start_date,
+        run_end_date
     from episode.escalation
     where failed_requirement is null
-    window patient_steps as (partition by patient_index order by increase_date)
+    union all by name
+    select
+        patient_index,
+        index_kind,
+        index_date,
+        mean_before_mme,
+        mean_after_mme,
+        dose_ratio,
+        run_start_date,
+        run_end_date
+    from episode.stable_index
+    where failed_requirement is null
+),
+
+placed as (
+    select
+        *,
+        index_date - lag(index_date) over earlier as since_last_days,
+        round(mean_sustained_mme / lag(mean_sustained_mme) over earlier, 9) as ratio_to_last
+    from indexed
+    window earlier as (partition by patient_index, index_kind order by index_date)
 ),
 
 -- A late or early refill soon after a step is an increase, too, and most of its old mean is from
 -- before the step: the same step seen again, unless the dose is higher than after the last one.
+-- Each sham date of a maintainer was drawn for itself.
 step as (
     select
         *,
-        lag(increase_date) over (partition by patient_index order by increase_date)
+        lag(index_date) over (partition by patient_index, index_kind order by index_date)
             as previous_date
-    from escalated
+    from placed
     where
-        coalesce(since_last_days >= $merge_days, true)
+        index_kind = 'sham_maintainer'
+        or coalesce(since_last_days >= $merge_days, true)
         or ratio_to_last >= $escalation_min_ratio
 ),
 
@@ -37,15 +66,18 @@ step as (
 chained as (
     select
         *,
-        sum((coalesce(increase_date - previous_date >= $merge_days, true))::integer)
-            over (partition by patient_index order by increase_date) as chain
+        sum((
+            index_kind = 'sham_maintainer'
+            or coalesce(index_date - previous_date >= $merge_days, true)
+        )::integer) over (partition by patient_index, index_kind order by index_date) as chain
     from step
 ),
 
 first_step as (
     select *
     from chained
-    qualify row_number() over (partition by patient_index, chain order by increase_date) = 1
+    qualify
+        row_number() over (partition by patient_index, index_kind, chain order by index_date) = 1
 ),
 
 -- A step is known once its new mean dose is: one that begins late in the response window is judged
@@ -53,19 +85,69 @@ first_step as (
 step_count as (
     select
         first_step.patient_index,
+        first_step.index_kind,
         first_step.chain,
         count(*) as step_count,
         count(*) filter (
-            where chained.increase_date + $dose_after_days - 1
-            <= first_step.increase_date + $response_to_day
+            where chained.index_date + $dose_after_days - 1
+            <= first_step.index_date + $response_to_day
         ) as known_step_count
     from first_step
     inner join chained
         on
             first_step.patient_index = chained.patient_index
+            and first_step.index_kind = chained.index_kind
             and first_step.chain = chained.chain
-            and chained.increase_date <= first_step.increase_date + $response_to_day
+            and chained.index_date <= first_step.index_date + $response_to_day
     group by all
+),
+
+-- The last day before an episode on which the dose was still above that from before the episode
+-- before it. Therapy that is back at its old dose for long enough begins anew.
+preceded as (
+    select
+        patient_index,
+        index_kind,
+        chain,
+        index_date,
+        previous_date,
+        lag(mean_before_mme) over earlier as preceding_mme
+    from first_step
+    window earlier as (partition by patient_index, index_kind order by index_date)
+),
+
+raised as (
+    select
+        preceded.patient_index,
+        preceded.index_kind,
+        preceded.chain,
+        max(period.end_date) as last_raised_date
+    from preceded
+    inner join trajectory.dose_period as period
+        on
+            preceded.patient_index = period.patient_index
+            and period.start_date >= preceded.previous_date
+            and period.end_date < preceded.index_date
+            and period.dose_mme > round(1.1 * preceded.preceding_mme, 9)
+    group by all
+),
+
+linked as (
+    select
+        preceded.patient_index,
+        preceded.index_kind,
+        preceded.chain,
+        preceded.previous_date is not null
+        and preceded.index_kind <> 'sham_maintainer'
+        and (
+            preceded.index_date - preceded.previous_date < $link_days
+            or coalesce(
+                preceded.index_date - raised.last_raised_date - 1,
+                preceded.index_date - preceded.previous_date
+            ) < $washout_days
+        ) as is_linked
+    from preceded
+    left join raised using (patient_index, index_kind, chain)
 ),
 
 -- What excludes a patient is looked for in the look-back only: later codes cannot undo an index
@@ -73,14 +155,15 @@ step_count as (
 excluding_code as (
     select
         first_step.patient_index,
+        first_step.index_kind,
         first_step.chain,
         min(list.concept) as concept
     from first_step
     inner join clean.diagnosis as diagnosis
         on
             first_step.patient_index = diagnosis.patient_index
-            and diagnosis.diagnosis_date between first_step.increase_date - $look_back_days
-            and first_step.increase_date - 1
+            and diagnosis.diagnosis_date between first_step.index_date - $look_back_days
+            and first_step.index_date - 1
     inner join reference.code_list as list
         on
             diagnosis.code_system = list.code_system
@@ -98,13 +181,19 @@ followed as (
         first_step.*,
         step_count.step_count,
         step_count.known_step_count,
+        linked.is_linked,
+        sum((not linked.is_linked)::integer) over (
+            partition by first_step.patient_index, first_step.index_kind
+            order by first_step.index_date
+        ) as linked_run,
         excluding_code.concept as excluding_concept,
         patient.observation_start_date,
-        year(first_step.increase_date) - patient.birth_year as age_years,
+        year(first_step.index_date) - patient.birth_year as age_years,
         least(patient.observation_end_date, patient.death_date) as follow_up_end_date
     from first_step
-    inner join step_count using (patient_index, chain)
-    left join excluding_code using (patient_index, chain)
+    inner join step_count using (patient_index, index_kind, chain)
+    inner join linked using (patient_index, index_kind, chain)
+    left join excluding_code using (patient_index, index_kind, chain)
     left join clean.patient as patient using (patient_index)
 ),
 
@@ -112,37 +201,47 @@ followed as (
 reversal as (
     select
         followed.patient_index,
+        followed.index_kind,
         followed.chain,
         arg_max(period.dose_mme, period.start_date) as dose_then_mme
     from followed
     inner join trajectory.dose_period as period
         on
             followed.patient_index = period.patient_index
-            and period.start_date between followed.increase_date
-            and followed.increase_date + $reversal_days
+            and period.start_date between followed.index_date
+            and followed.index_date + $reversal_days
     group by all
 ),
 
 episode as (
     select
-        followed.patient_index || '-' || followed.increase_date as episode_id,
+        -- The kind stands in the name of what is not led by the dose.
+        followed.patient_index || '-' || followed.index_date
+        || case
+            when followed.index_kind = 'dose_led' then '' else '-' || followed.index_kind
+        end as episode_id,
         followed.patient_index,
-        followed.increase_date as index_date,
+        followed.index_kind,
+        followed.index_date,
         followed.mean_before_mme as dose_before_mme,
         followed.mean_after_mme as dose_after_mme,
         followed.dose_ratio,
         followed.step_count,
         followed.known_step_count,
-        followed.increase_date - followed.run_start_date as prior_therapy_days,
+        followed.index_date - followed.run_start_date as prior_therapy_days,
         followed.age_years,
-        followed.increase_date - followed.observation_start_date as look_back_days,
+        followed.index_date - followed.observation_start_date as look_back_days,
         followed.follow_up_end_date,
-        followed.follow_up_end_date - followed.increase_date as follow_up_days,
-        coalesce(followed.increase_date - followed.previous_date < $link_days, false) as is_linked,
+        followed.follow_up_end_date - followed.index_date as follow_up_days,
+        followed.is_linked,
+        first_value(followed.index_date) over (
+            partition by followed.patient_index, followed.index_kind, followed.linked_run
+            order by followed.index_date
+        ) as linked_since_date,
         -- Taken back: to within 110 % of the old dose, or therapy ended.
-        coalesce(
+        followed.index_kind = 'dose_led' and coalesce(
             reversal.dose_then_mme <= round(1.1 * followed.mean_before_mme, 9)
-            or followed.run_end_date < followed.increase_date + $reversal_days,
+            or followed.run_end_date < followed.index_date + $reversal_days,
             true
         ) as is_reversed,
         case
@@ -150,13 +249,13 @@ episode as (
             when followed.age_years is null then 'age_unknown'
             when
                 coalesce(
-                    followed.increase_date - followed.observation_start_date < $look_back_days, true
+                    followed.index_date - followed.observation_start_date < $look_back_days, true
                 )
                 then 'short_look_back'
             when followed.excluding_concept is not null then followed.excluding_concept
         end as excluded_reason
     from followed
-    left join reversal using (patient_index, chain)
+    left join reversal using (patient_index, index_kind, chain)
 )
 
 from episode

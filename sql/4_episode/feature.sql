@@ -10,8 +10,11 @@ with
 
 judged as (
     select *
-    from episode.episode_profile
-    where excluded_reason is null and not_classifiable_reason is null
+    from episode.episode_change
+    where
+        index_kind <> 'pain_led'
+        and excluded_reason is null
+        and not_classifiable_reason is null
 ),
 
 -- Codes of a category that the look-back did not have: a new region, an injury, a new disease.
@@ -42,6 +45,7 @@ feature as (
     select
         judged.episode_id,
         judged.patient_index,
+        judged.index_kind,
         log2(judged.response_to_distal_ratio) as log2_dose_ratio_distal,
         log2(judged.response_mme / nullif(judged.proximal_mme, 0)) as log2_dose_ratio_proximal,
         judged.response_mme,
@@ -51,7 +55,9 @@ feature as (
         judged.proximal_nrs,
         judged.early_change_nrs,
         judged.proximal_change_nrs,
-        judged.adjusted_change_nrs,
+        -- Regression to the mean as the settings have it: a feature knows one patient only.
+        round(judged.distal_change_nrs - $rtm_slope * judged.baseline_change_nrs, 9)
+            as adjusted_change_nrs,
         judged.distal_sd_nrs,
         judged.response_sd_nrs,
         coalesce(new_code.new_code_count, 0)::double as new_code_count

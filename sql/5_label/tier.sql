@@ -23,6 +23,7 @@ active as (
     select
         profile.episode_id,
         profile.patient_index,
+        profile.index_kind,
         profile.data_grade,
         profile.step_count,
         profile.not_classifiable_reason is not null as is_insufficient,
@@ -44,10 +45,13 @@ tier as (
     select
         episode_id,
         patient_index,
+        index_kind,
         case
             when is_insufficient then 'insufficient_data'
             when has_alternative and has_dechallenge then 'mixed'
             when has_alternative then 'alternative_more_likely'
+            -- Where pain led, no dose challenged anything.
+            when has_paradox and index_kind = 'pain_led' then 'possible'
             when has_paradox and has_strong_dechallenge and is_grade_b then 'strong_candidate'
             -- A paradox seen over two steps is a repeated one.
             when (has_strong_paradox or has_paradox and step_count >= 2) and is_grade_b

@@ -18,7 +18,9 @@ month_of_episode as (
     from label.tier as tier
     inner join episode.episode as episode using (episode_id)
     cross join unnest(range(-12, 12)) as month (month_number)
-    where episode.index_date + (month_number * 30 + 29)::integer <= episode.follow_up_end_date
+    where
+        episode.index_kind = 'dose_led'
+        and episode.index_date + (month_number * 30 + 29)::integer <= episode.follow_up_end_date
 ),
 
 monthly_dose as (

@@ -1,7 +1,7 @@
 -- Candidate episodes by tier; a tier that nobody reached is there with zero.
 --
--- Grain:  one row per tier
--- Key:    tier
+-- Grain:  one row per kind of index date and tier
+-- Key:    index_kind, tier
 -- Units:  episodes and patients
 -- Scope:  cohort
 -- Source: label.tier, label.score
@@ -16,9 +16,14 @@ tier_name as (
         unnest(range(1, 8)) as tier_number
 ),
 
+index_kind_name as (
+    select unnest(['dose_led', 'pain_led', 'sham_maintainer', 'sham_gabapentinoid']) as index_kind
+),
+
 -- Patients are counted in every tier that one of their episodes is in.
 counted as (
     select
+        tier.index_kind,
         tier.tier,
         count(*) as episode_count,
         count(distinct tier.patient_index) as patient_count,
@@ -32,6 +37,7 @@ counted as (
 
 tier_count as (
     select
+        index_kind_name.index_kind,
         tier_name.tier,
         tier_name.tier_number::integer as tier_number,
         coalesce(counted.episode_count, 0) as episode_count,
@@ -39,7 +45,11 @@ tier_count as (
         coalesce(counted.unobserved_patients, 0) as unobserved_patients,
         counted.mean_probability
     from tier_name
-    left join counted using (tier)
+    cross join index_kind_name
+    left join counted
+        on
+            tier_name.tier = counted.tier
+            and index_kind_name.index_kind = counted.index_kind
 )
 
 from tier_count

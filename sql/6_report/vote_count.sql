@@ -1,7 +1,7 @@
 -- What each rule voted, and why it abstained.
 --
--- Grain:  one row per rule per vote, strength and reason to abstain
--- Key:    rule, vote, strength, abstain_reason
+-- Grain:  one row per kind of index date, rule, vote, strength and reason to abstain
+-- Key:    index_kind, rule, vote, strength, abstain_reason
 -- Units:  episodes and patients
 -- Scope:  cohort
 -- Source: label.vote
@@ -9,6 +9,7 @@ with
 
 vote_count as (
     select
+        episode.index_kind,
         vote.rule,
         vote.vote,
         coalesce(vote.strength, '') as strength,

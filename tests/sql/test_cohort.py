@@ -40,7 +40,7 @@ def test_many_rows_of_every_kind_are_one_row_per_patient(check_sql):
             "trajectory.pain_day": drawn(twice, pain_nrs=5, score_date="D+0", setting="outpatient"),
             "trajectory.therapy_run": drawn(twice, long_term_date="D+0"),
             "episode.escalation": twice,
-            "episode.episode_profile": twice,
+            "episode.episode_change": drawn(twice, index_kind="dose_led"),
         },
         then="""
             patient_index | source | has_opioid_record | has_escalation | is_classifiable
@@ -199,7 +199,9 @@ def test_an_episode_meets_the_requirements_up_to_the_first_it_fails(check_sql, e
         TABLE,
         given={
             "clean.patient": PATIENT,
-            "episode.episode_profile": f"patient_index | excluded_reason | not_classifiable_reason\n-\n{rows}",
+            "episode.episode_change": drawn(
+                f"patient_index | excluded_reason | not_classifiable_reason\n-\n{rows}", index_kind="dose_led"
+            ),
         },
         then=drawn("patient_index\n-\n1", **flags),
     )

@@ -18,7 +18,7 @@ def steps(drawing: str, **values: object) -> str:
         "run_start_date": "D-400",
         "run_end_date": "D+900",
     } | values
-    return drawn(drawing, **{name: value for name, value in same.items() if name not in header})
+    return drawn(drawing, **{name: value for name, value in same.items() if name not in header and value is not None})
 
 
 def patient(**values: object) -> str:
@@ -429,4 +429,60 @@ def test_a_rise_is_reversed_if_therapy_ends_before_day_28(check_sql, day, is_rev
             "trajectory.dose_period": period(f"start_date | end_date | dose_mme\n-\nD+0 | {day} | 60"),
         },
         then=f"patient_index | is_reversed\n-\n1 | {is_reversed}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("periods", "is_linked"),
+    [
+        ("D+0 | D+119 | 60\nD+120 | D+299 | 30", "false"),  # 180 days at the old dose
+        ("D+0 | D+120 | 60\nD+121 | D+299 | 30", "true"),
+        ("D+0 | D+119 | 60\nD+120 | D+299 | 33", "false"),  # 110 % of it
+        ("D+0 | D+119 | 60\nD+120 | D+299 | 33.1", "true"),
+        ("D+0 | D+119 | 60\nD+120 | D+200 | 30\nD+201 | D+210 | 60\nD+211 | D+299 | 30", "true"),
+        ("D+0 | D+119 | 60", "false"),  # days without supply are of no dose
+    ],
+)
+def test_an_episode_is_linked_until_therapy_was_back_at_its_dose_for_180_days(check_sql, periods, is_linked):
+    since = "D+0" if is_linked == "true" else "D+300"
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps("increase_date | mean_sustained_mme\n-\nD+0 | 60\nD+300 | 60"),
+            "trajectory.dose_period": drawn(f"start_date | end_date | dose_mme\n-\n{periods}", patient_index=1),
+        },
+        then=drawn(f"index_date | is_linked | linked_since_date\n-\nD+0 | false | D+0\nD+300 | {is_linked} | {since}"),
+    )
+
+
+def test_kinds_of_index_dates_keep_apart(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps("increase_date\n-\nD+0"),
+            "episode.stable_index": steps(
+                """
+                index_kind         | index_date | failed_requirement
+                -------------------+------------+-------------------
+                pain_led           | D+10       |
+                pain_led           | D+40       |
+                pain_led           | D+90       | dose_not_stable
+                sham_gabapentinoid | D+20       |
+                sham_maintainer    | D+30       |
+                sham_maintainer    | D+60       |
+                """,
+                mean_sustained_mme=None,
+            ),
+        },
+        then=drawn(
+            """
+            episode_id                      | index_kind         | index_date | is_linked | is_reversed
+            --------------------------------+--------------------+------------+-----------+------------
+            1-2021-01-04                    | dose_led           | D+0        | false     | true
+            1-2021-01-14-pain_led           | pain_led           | D+10       | false     | false
+            1-2021-01-24-sham_gabapentinoid | sham_gabapentinoid | D+20       | false     | false
+            1-2021-02-03-sham_maintainer    | sham_maintainer    | D+30       | false     | false
+            1-2021-03-05-sham_maintainer    | sham_maintainer    | D+60       | false     | false
+            """
+        ),
     )

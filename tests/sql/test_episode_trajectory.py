@@ -10,10 +10,10 @@ GIVEN = {
         b          | 2             | possible
     """,
     "episode.episode": """
-        episode_id | patient_index | index_date | follow_up_end_date
-        -----------+---------------+------------+-------------------
-        a          | 1             | 2021-01-31 | 2021-03-31
-        b          | 2             | 2021-01-31 | 2021-03-01
+        episode_id | patient_index | index_kind | index_date | follow_up_end_date
+        -----------+---------------+------------+------------+-------------------
+        a          | 1             | dose_led   | 2021-01-31 | 2021-03-31
+        b          | 2             | dose_led   | 2021-01-31 | 2021-03-01
     """,
     "trajectory.dose_period": """
         patient_index | start_date | end_date   | dose_mme

@@ -4,6 +4,7 @@ import pytest
 
 from tests.sql.drawing import drawn
 
+DOSE = "trajectory.adjuvant_dose"  # it tells classes and what a day holds
 TABLE = "trajectory.exposure_period"
 
 
@@ -20,6 +21,7 @@ def check_classes(check_sql):
 
     def check(adjuvant: str, *expected: str, **settings: float):
         check_sql(
+            DOSE,
             TABLE,
             given={"clean.adjuvant": adjuvant},
             settings=settings,
@@ -120,6 +122,7 @@ def test_an_order_of_naltrexone_has_the_dose_it_says(check_classes, dose, exposu
 @pytest.mark.parametrize("text", ["Contrave 8-90 MG", "bupropion 90 MG / naltrexone 8 MG Extended Release Oral Tablet"])
 def test_naltrexone_with_bupropion_is_neither_low_nor_full_dose(check_sql, text):
     check_sql(
+        DOSE,
         TABLE,
         given={"clean.adjuvant": dispensed(f"drug_text | quantity\n-\n{text} | 120")},
         settings={},
@@ -151,6 +154,7 @@ def test_the_limit_of_low_dose_is_that_of_the_settings(check_classes):
 )
 def test_supplies_that_overlap_or_follow_one_another_are_one_span(check_sql, second, spans):
     check_sql(
+        DOSE,
         TABLE,
         given={
             "clean.adjuvant": dispensed(
@@ -169,6 +173,7 @@ def test_supplies_that_overlap_or_follow_one_another_are_one_span(check_sql, sec
 def test_an_order_lasts_to_its_last_day(check_sql):
     record = dispensed("end_date\n-\nD+3", drug_text="Gabapentin", record_kind="order", days_supply="", quantity="")
     check_sql(
+        DOSE,
         TABLE,
         given={"clean.adjuvant": record},
         then=drawn("start_date | end_date | is_end_known\n-\nD+0 | D+3 | true"),
@@ -184,6 +189,7 @@ def test_other_ingredients_and_patients_have_spans_of_their_own(check_sql):
         2             | gabapentin 300 MG Cap | D+20
         """
     check_sql(
+        DOSE,
         TABLE,
         given={"clean.adjuvant": dispensed(rows)},
         then=drawn(
@@ -200,6 +206,7 @@ def test_other_ingredients_and_patients_have_spans_of_their_own(check_sql):
 
 def test_buprenorphine_and_methadone_in_the_timeline_are_exposures_and_other_opioids_are_not(check_sql):
     check_sql(
+        DOSE,
         TABLE,
         given={
             "trajectory.record_dose": drawn(

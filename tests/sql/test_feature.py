@@ -17,6 +17,7 @@ def profile(drawing: str = "episode_id\n-\na", **values: object) -> str:
     header = {name.strip() for name in drawing.strip().splitlines()[0].split("|")}
     same = {
         "patient_index": 1,
+        "index_kind": "dose_led",
         "index_date": "D+0",
         "step_count": 3,
         "known_step_count": 1,
@@ -31,7 +32,7 @@ def test_only_episodes_that_can_be_judged_have_features(check_sql):
     check_sql(
         TABLE,
         given={
-            "episode.episode_profile": profile(
+            "episode.episode_change": profile(
                 """
                 episode_id | excluded_reason | not_classifiable_reason
                 -----------+-----------------+------------------------
@@ -49,13 +50,14 @@ def test_features_are_doublings_of_the_dose_and_the_changes_of_pain(check_sql):
     check_sql(
         TABLE,
         given={
-            "episode.episode_profile": profile(
+            "episode.episode_change": profile(
                 prior_therapy_days=200,
                 distal_nrs=4,
                 proximal_nrs=5,
                 early_change_nrs=-1,
                 proximal_change_nrs=2,
-                adjusted_change_nrs=2.5,
+                distal_change_nrs=3,
+                baseline_change_nrs=1,
                 distal_sd_nrs=1.1,
                 response_sd_nrs=1.4,
             )
@@ -68,7 +70,7 @@ def test_features_are_doublings_of_the_dose_and_the_changes_of_pain(check_sql):
             proximal_nrs=5,
             early_change_nrs=-1,
             proximal_change_nrs=2,
-            adjusted_change_nrs=2.5,
+            adjusted_change_nrs=2.53,
             distal_sd_nrs=1.1,
             response_sd_nrs=1.4,
             new_code_count=0,
@@ -80,7 +82,7 @@ def test_features_are_doublings_of_the_dose_and_the_changes_of_pain(check_sql):
 def test_no_dose_in_b0_leaves_its_doublings_unknown(check_sql, dose):
     check_sql(
         TABLE,
-        given={"episode.episode_profile": profile(proximal_mme=dose)},
+        given={"episode.episode_change": profile(proximal_mme=dose)},
         then="episode_id | log2_dose_ratio_proximal\n-\na |",
     )
 
@@ -91,7 +93,7 @@ def new_codes(drawing: str, **same: object) -> float:
     diagnosis = {"patient_index": 1, "code_system": "ICD10CM", "code": "M545"} | same
     undrawn = {name: value for name, value in diagnosis.items() if name not in header}
     connection = select(
-        TABLE, given={"episode.episode_profile": profile(), "clean.diagnosis": drawn(drawing, **undrawn)}
+        TABLE, given={"episode.episode_change": profile(), "clean.diagnosis": drawn(drawing, **undrawn)}
     )
     [[count]] = connection.sql(f"select new_code_count from {TABLE}").fetchall()
     return count

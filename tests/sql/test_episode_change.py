@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import select
 from tests.sql.drawing import drawn
 
-TABLE = "episode.episode_profile"
+TABLE = "episode.episode_change"
 
 PAIN = """
     window_name | mean_nrs | standard_error_nrs | weekly_sd_nrs | scored_week_count | score_count
@@ -97,9 +97,9 @@ def test_changes_are_the_later_window_less_the_earlier(check):
     )
 
 
-def test_regression_to_the_mean_leaves_47_percent_of_what_b0_was_above_b1(check):
-    """R - B1 = 3, of which 0.47 (5 - 4) was to be expected."""
-    check("expected_change_nrs | adjusted_change_nrs\n-\n0.47 | 2.53")
+def test_what_a_change_must_exceed_to_be_beyond_measurement_error_is_told(check):
+    """1.645 standard errors of R - B1, here the root of 0.3 and 0.4 squared."""
+    check("baseline_change_nrs | detectable_change_nrs\n-\n1 | 0.8225")
 
 
 def test_a_change_of_exactly_a_threshold_reaches_it():
@@ -218,7 +218,7 @@ def test_only_the_first_reason_is_named(check):
 
 def test_an_episode_without_any_window_keeps_its_row(check):
     check(
-        "episode_id | data_grade | adjusted_change_nrs | not_classifiable_reason\n-\na | | | too_few_scores_distal",
+        "episode_id | data_grade | distal_change_nrs | not_classifiable_reason\n-\na | | | too_few_scores_distal",
         pain="",
         dose="",
     )

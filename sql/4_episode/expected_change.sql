@@ -1,0 +1,139 @@
+-- What pain was to be expected to do: the change of maintainers like the patient, or of none.
+--
+-- Grain:  one row per episode whose pain is scored in B1, B0 and R
+-- Key:    episode_id
+-- Units:  NRS points
+-- Scope:  cohort
+-- Source: maintainers matched on baseline pain as in Hayes 2020 (Pain 161:979); bands of CDC 2022
+--         (Dowell 2022, MMWR Recomm Rep 71(3)); the regression on B0 less B1 where nobody matches
+--         is a design choice, its slope that of the cohort's maintainers
+with
+
+-- Matching asks for the same source, calendar month and dose band, and for baselines within the
+-- caliper. Where dates are shifted the calendar says nothing.
+scored as (
+    select
+        change.episode_id,
+        change.patient_index,
+        change.index_kind,
+        change.distal_nrs,
+        change.proximal_nrs,
+        change.baseline_change_nrs,
+        change.distal_change_nrs,
+        change.proximal_change_nrs,
+        change.prior_therapy_days,
+        change.excluded_reason is null and change.not_classifiable_reason is null as is_judged,
+        patient.source,
+        case
+            when not list_contains($shifted_sources, patient.source)
+                then date_trunc('month', change.index_date)::date
+        end as calendar_month,
+        case
+            when change.proximal_mme < 20 then 'under 20'
+            when change.proximal_mme < 50 then '20 to 49'
+            when change.proximal_mme < 90 then '50 to 89'
+            else '90 and over'
+        end as dose_band,
+        floor(change.distal_nrs / $match_caliper_nrs)::integer as distal_cell,
+        floor(change.proximal_nrs / $match_caliper_nrs)::integer as proximal_cell
+    from episode.episode_change as change
+    left join clean.patient as patient using (patient_index)
+    where change.distal_change_nrs is not null and change.baseline_change_nrs is not null
+),
+
+maintainer as (
+    from scored
+    where index_kind = 'sham_maintainer' and is_judged
+),
+
+-- Whoever is within the caliper is in the same cell or in one beside it.
+neighbourhood as (
+    select
+        scored.* exclude (distal_cell, proximal_cell),
+        scored.distal_cell + distal_step as distal_cell,
+        scored.proximal_cell + proximal_step as proximal_cell
+    from scored
+    cross join unnest([-1, 0, 1]) as d (distal_step)
+    cross join unnest([-1, 0, 1]) as p (proximal_step)
+),
+
+-- A maintainer counts once, with the date that is most alike. A year of therapy weighs as much as
+-- a point of pain.
+candidate as (
+    select
+        scored.episode_id,
+        maintainer.patient_index,
+        maintainer.episode_id as maintainer_episode_id,
+        maintainer.distal_change_nrs,
+        maintainer.proximal_change_nrs,
+        round(
+            abs(scored.distal_nrs - maintainer.distal_nrs)
+            + abs(scored.proximal_nrs - maintainer.proximal_nrs)
+            + abs(scored.prior_therapy_days - maintainer.prior_therapy_days) / 365,
+            9
+        ) as distance
+    from neighbourhood as scored
+    inner join maintainer
+        on
+            scored.source = maintainer.source
+            and scored.calendar_month is not distinct from maintainer.calendar_month
+            and scored.dose_band = maintainer.dose_band
+            and scored.distal_cell = maintainer.distal_cell
+            and scored.proximal_cell = maintainer.proximal_cell
+            and scored.patient_index <> maintainer.patient_index
+            and round(abs(scored.distal_nrs - maintainer.distal_nrs), 9) <= $match_caliper_nrs
+            and round(abs(scored.proximal_nrs - maintainer.proximal_nrs), 9) <= $match_caliper_nrs
+    qualify
+        row_number() over (
+            partition by scored.episode_id, maintainer.patient_index
+            order by distance, maintainer.episode_id
+        ) = 1
+),
+
+nearest as (
+    select *
+    from candidate
+    qualify
+        row_number() over (partition by episode_id order by distance, maintainer_episode_id)
+        <= $match_count
+),
+
+matched as (
+    select
+        episode_id,
+        count(*) as matched_count,
+        round(avg(distal_change_nrs), 9) as distal_change_nrs,
+        round(avg(proximal_change_nrs), 9) as proximal_change_nrs
+    from nearest
+    group by all
+),
+
+-- How much of B0 less B1 remains in R less B1, in maintainers: regression to the mean as this
+-- cohort has it.
+slope as (
+    select
+        case
+            when count(*) >= $rtm_min_maintainers
+                then regr_slope(distal_change_nrs, baseline_change_nrs)
+        end as cohort_slope
+    from maintainer
+),
+
+expected_change as (
+    select
+        scored.episode_id,
+        coalesce(matched.matched_count, 0) as matched_count,
+        case when matched.episode_id is null then 'regression' else 'matched_maintainers' end
+            as expected_by,
+        round(coalesce(slope.cohort_slope, $rtm_slope), 9) as regression_slope,
+        coalesce(
+            matched.distal_change_nrs,
+            round(coalesce(slope.cohort_slope, $rtm_slope) * scored.baseline_change_nrs, 9)
+        ) as expected_change_nrs,
+        matched.proximal_change_nrs as expected_proximal_change_nrs
+    from scored
+    left join matched using (episode_id)
+    cross join slope
+)
+
+from expected_change
