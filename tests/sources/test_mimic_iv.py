@@ -15,7 +15,7 @@ from tests import mimic_iv_demo
 from tests.conftest import PARAMETERS
 from tests.mimic_iv_demo import EXTRACT
 
-TABLES = ["patient", "prescription", "administration", "adjuvant", "pain_score", "diagnosis", "procedure"]
+TABLES = ["patient", "prescription", "administration", "adjuvant", "pain_score", "diagnosis", "procedure", "encounter"]
 
 pytestmark = mimic_iv_demo.needed
 
@@ -535,6 +535,19 @@ def test_codes_by_system(mapped):
         assert _counts(mapped, f"clean_mimic_iv.{table}") == {None: 4506 if table == "diagnosis" else 722}
         plain = "regexp_full_match(code, '[0-9A-Z]+')"
         assert _one(mapped, f"select count(*) from clean_mimic_iv.{table} where not {plain}") == 0
+
+
+# Encounters
+
+
+def test_every_admission_is_a_stay_in_hospital_from_its_first_to_its_last_day(mapped):
+    table = "clean_mimic_iv.encounter"
+    admissions = _delivered("admissions")
+    assert _counts(mapped, table, "setting") == {"inpatient": len(admissions)} == {"inpatient": 275}
+    assert _one(mapped, f"select count(*) from {table} where end_date < start_date") == 0
+    assert _one(mapped, f"select count(*) from {table} where not end_date > start_date") == sum(
+        row["admittime"][:10] == row["dischtime"][:10] for row in admissions
+    )
 
 
 # Adjuvants

@@ -165,6 +165,13 @@ def test_of_1649_procedures_12_are_operations(filled):
     assert counts(filled, "clean_omop.procedure") == {None: 12, "not_known_as_surgery": 1637}
 
 
+def test_1791_visits_by_setting(filled):
+    assert counts(filled, "clean.encounter", "setting") == {"outpatient": 1722, "emergency": 56, "inpatient": 13}
+    delivered_days = sorted((row["visit_start_date"], row["visit_end_date"]) for row in delivered("visit_occurrence"))
+    days = "select start_date::varchar, end_date::varchar from clean.encounter order by all"
+    assert filled.sql(days).fetchall() == delivered_days
+
+
 # Other ways to deliver the same
 
 

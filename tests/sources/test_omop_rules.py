@@ -440,7 +440,15 @@ def test_beside_a_number_a_unit_and_a_code_of_an_answer_are_no_text(check_sql):
 
 @pytest.mark.parametrize(
     ("visit_concept_id", "setting"),
-    [("9201", "inpatient"), ("262", "inpatient"), ("9202", "outpatient"), ("9203", "emergency"), ("0", "unknown")],
+    [
+        ("9201", "inpatient"),
+        ("262", "inpatient"),
+        ("32037", "icu"),
+        ("42898160", "inpatient"),
+        ("9202", "outpatient"),
+        ("9203", "emergency"),
+        ("0", "unknown"),
+    ],
 )
 def test_the_visit_tells_the_setting(check_sql, visit_concept_id, setting):
     check_sql(
@@ -566,5 +574,44 @@ def test_of_procedures_operations_count(check_sql, source, standard, system, cod
             procedure_id | procedure_date | code_system | code   | excluded_reason
             -------------+----------------+-------------+--------+----------------
             omop:1       | 2021-05-01     | {system}    | {code} | {reason}
+        """,
+    )
+
+
+# Visits
+
+
+def test_a_visit_is_what_its_concept_says_and_its_days_stay_as_delivered(check_sql):
+    check_sql(
+        "clean_omop.encounter",
+        given={
+            "raw_omop.visit_occurrence": """
+                visit_occurrence_id | person_id | visit_concept_id | visit_start_date | visit_end_date | source_file | source_row
+                --------------------+-----------+------------------+------------------+----------------+-------------+-----------
+                1                   | 7         | 9201             | 2021-05-01       | 2021-05-09     | v.csv       | 1
+                2                   | 7         | 262              | 2021-05-01       |                | v.csv       | 2
+                3                   | 7         | 32037            | 2021-05-01       | 2021-05-02     | v.csv       | 3
+                4                   | 7         | 9202             | 2021-05-01       | 2021-05-01     | v.csv       | 4
+                5                   | 7         | 9203             | 2021-05-02       | 2021-05-01     | v.csv       | 5
+                6                   | 7         | 42898160         | 2021-05-01       | 2021-07-01     | v.csv       | 6
+                7                   | 7         | 8863             | 2021-05-01       | 2021-07-01     | v.csv       | 7
+                8                   | 7         | 8546             | 2021-05-01       | 2021-07-01     | v.csv       | 8
+                9                   | 7         | 0                | 2021-05-01       | 2021-05-01     | v.csv       | 9
+                10                  | 7         |                  | 2021-05-01       | 2021-05-01     | v.csv       | 10
+            """,
+        },
+        then="""
+            encounter_id | patient_id | setting        | start_date | end_date   | source_table     | source_row | excluded_reason
+            -------------+------------+----------------+------------+------------+------------------+------------+----------------
+            omop:1       | omop:7     | inpatient      | 2021-05-01 | 2021-05-09 | visit_occurrence | 1          |
+            omop:2       | omop:7     | inpatient      | 2021-05-01 |            | visit_occurrence | 2          |
+            omop:3       | omop:7     | inpatient      | 2021-05-01 | 2021-05-02 | visit_occurrence | 3          |
+            omop:4       | omop:7     | outpatient     | 2021-05-01 | 2021-05-01 | visit_occurrence | 4          |
+            omop:5       | omop:7     | emergency      | 2021-05-02 | 2021-05-01 | visit_occurrence | 5          |
+            omop:6       | omop:7     | long_term_care | 2021-05-01 | 2021-07-01 | visit_occurrence | 6          |
+            omop:7       | omop:7     | long_term_care | 2021-05-01 | 2021-07-01 | visit_occurrence | 7          |
+            omop:8       | omop:7     | hospice        | 2021-05-01 | 2021-07-01 | visit_occurrence | 8          |
+            omop:9       | omop:7     | unknown        | 2021-05-01 | 2021-05-01 | visit_occurrence | 9          |
+            omop:10      | omop:7     | unknown        | 2021-05-01 | 2021-05-01 | visit_occurrence | 10         |
         """,
     )

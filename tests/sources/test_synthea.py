@@ -134,6 +134,16 @@ def test_codes(filled):
     assert filled.sql(excluded).fetchall() == [("not_known_as_surgery",)]
 
 
+def test_a_visit_without_an_end_has_not_ended(filled):
+    assert filled.sql(
+        "select encounter_id, setting, start_date::varchar, end_date::varchar from clean.encounter order by 1"
+    ).fetchall() == [
+        ("synthea:visit-1", "outpatient", "2020-01-02", "2020-01-02"),
+        ("synthea:visit-2", "inpatient", "2021-03-04", "2021-03-06"),
+        ("synthea:visit-3", "emergency", "2021-07-01", None),
+    ]
+
+
 @pytest.mark.parametrize("table", MAPPINGS)
 def test_every_delivered_row_is_in_exactly_one_place(filled, table):
     [driving] = [name.split(".")[1] for name in MAPPINGS[table].driving_tables]
@@ -191,6 +201,26 @@ def test_the_kind_of_visit_tells_the_setting(check_sql, encounterclass, setting)
             "raw_synthea.observations": "code | encounter | source_file | source_row\n-\n72514-3 | v | o.csv | 1",
         },
         then=f"pain_score_id | setting | instrument\n-\nsynthea:o.csv:1 | {setting} | NRS",
+    )
+
+
+@pytest.mark.parametrize(
+    ("encounterclass", "setting"),
+    [
+        ("ambulatory", "outpatient"),
+        ("urgentcare", "outpatient"),
+        ("Emergency", "emergency"),
+        ("inpatient", "inpatient"),
+        ("snf", "long_term_care"),
+        ("hospice", "hospice"),
+        ("something", "unknown"),
+    ],
+)
+def test_a_visit_is_what_its_class_says(check_sql, encounterclass, setting):
+    check_sql(
+        "clean_synthea.encounter",
+        given={"raw_synthea.encounters": f"id | start_text | encounterclass\n-\nv | 2021-05-01 | {encounterclass}"},
+        then=f"encounter_id | start_date | setting\n-\nsynthea:v | 2021-05-01 | {setting}",
     )
 
 
