@@ -255,7 +255,7 @@ def _concept_page(row: Row) -> str:
             f"# {str(row['concept']).replace('_', ' ').capitalize()}",
             f"`{row['concept']}`, version {row['version']}",
             str(row["meaning"]),
-            _facts([("Used for", row["used_for"]), ("Source", row["source"])]),
+            _facts([("Used for", row["used_for"]), ("Source", row["citation"])]),
             _table(header, [(code["code_system"], f"`{code['code_prefix']}`", code["citation"]) for code in codes]),
         ]
     )

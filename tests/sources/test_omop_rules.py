@@ -547,19 +547,19 @@ def test_an_icd_code_is_a_diagnosis_wherever_its_domain_put_it(check_sql):
     ("source", "standard", "system", "code", "reason"),
     [
         (6, 6, "CPT4", "27447", ""),
-        (7, 7, "CPT4", "99213", "not_known_as_surgery"),  # an office visit
-        (8, 8, "CPT4", "36415", "not_known_as_surgery"),  # venipuncture stands among surgery
+        (7, 7, "CPT4", "99213", ""),  # an office visit: what a procedure means is for trajectory to say
         (9, 13, "ICD10PCS", "0SRC0J9", ""),
-        (10, 0, "ICD10PCS", "30233N1", "not_known_as_surgery"),
+        (10, 0, "ICD10PCS", "30233N1", ""),
         (11, 13, "ICD9PCS", "8154", ""),
-        (12, 0, "ICD9PCS", "9904", "not_known_as_surgery"),
         (0, 13, "SNOMED", "609588000", ""),
-        (0, 14, "SNOMED", "710824005", "not_known_as_surgery"),
-        (15, 0, "HCPCS", "G0463", "not_known_as_surgery"),
+        (0, 14, "SNOMED", "710824005", ""),
+        (15, 0, "HCPCS", "G0463", ""),
         (5, 0, "", "", "code_system_not_known"),
     ],
 )
-def test_of_procedures_operations_count(check_sql, source, standard, system, code, reason):
+def test_a_procedure_counts_in_the_system_that_its_source_coded_it_in(
+    check_sql, source, standard, system, code, reason
+):
     check_sql(
         "clean_omop.procedure",
         given={
