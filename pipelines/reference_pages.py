@@ -1,4 +1,4 @@
-"""The pages under docs/ on factor sets and dose definitions, rendered from the cited reference tables.
+"""The pages under docs/ on factor sets, dose definitions and code lists, rendered from the cited reference tables.
 
 ``make docs`` writes them. Nobody edits them: what they say stands in ``sql/1_reference``.
 """
@@ -39,20 +39,23 @@ def pages() -> dict[str, str]:
     """Every page with its text, by its path below docs/.
 
     Returns:
-        One page per factor set and per dose definition, and an index of each.
+        One page per factor set, per dose definition and per clinical concept, and an index of each.
     """
     sets = _rows("factor_set")
     definitions = _rows("dose_definition")
+    concepts = _rows("clinical_concept")
     return {
         "factor_sets/index.md": _index_of_sets(sets),
         **{f"factor_sets/{row['factor_set']}.md": text for row, text in _set_pages(sets)},
         "dose_definitions/index.md": _index_of_definitions(definitions),
         **{f"dose_definitions/{row['definition']}.md": _definition_page(row) for row in definitions},
+        "code_lists/index.md": _index_of_concepts(concepts),
+        **{f"code_lists/{row['concept']}.md": _concept_page(row) for row in concepts},
     }
 
 
 def write(docs: Path = DOCS) -> None:
-    """Write every page, and take away those of sets and definitions that are gone."""
+    """Write every page, and take away those of sets, definitions and concepts that are gone."""
     rendered = pages()
     for folder in {Path(name).parent for name in rendered}:
         (docs / folder).mkdir(parents=True, exist_ok=True)
@@ -223,6 +226,39 @@ def _index_of_definitions(definitions: Sequence[Row]) -> str:
 def _definition_page(row: Row) -> str:
     facts = [("Formula", row["formula"]), ("Denominator", row["denominator"]), ("Source", row["citation"])]
     return _page([f"# {row['title']}", f"`{row['definition']}`", _facts(facts), str(row["caveats"])])
+
+
+def _index_of_concepts(concepts: Sequence[Row]) -> str:
+    header = ("Concept", "Meaning", "Used for", "Version")
+    lines = [
+        (f"[{row['concept']}]({row['concept']}.md)", row["meaning"], row["used_for"], row["version"])
+        for row in concepts
+    ]
+    return _page(
+        [
+            "# Code lists",
+            "What diagnoses and procedures stand for. A code belongs to a concept when it begins with one of its "
+            "prefixes, dots taken out, and may belong to several. No code says opioid-induced hyperalgesia, and a code "
+            "that is missing is no proof of health: it says what was billed or written, where the feed was delivered. "
+            "Operations are in `sql/1_reference/surgery_code.csv`. Codes of SNOMED CT are in no list yet, so a source "
+            "that codes in it alone has none of these concepts.",
+            _table(header, lines),
+        ]
+    )
+
+
+def _concept_page(row: Row) -> str:
+    codes = [code for code in _rows("code_list") if code["concept"] == row["concept"]]
+    header = ("System", "Codes that begin with", "Title")
+    return _page(
+        [
+            f"# {str(row['concept']).replace('_', ' ').capitalize()}",
+            f"`{row['concept']}`, version {row['version']}",
+            str(row["meaning"]),
+            _facts([("Used for", row["used_for"]), ("Source", row["citation"])]),
+            _table(header, [(code["code_system"], f"`{code['code_prefix']}`", code["citation"]) for code in codes]),
+        ]
+    )
 
 
 def _cells(product: Product) -> tuple[str, str, str, str]:

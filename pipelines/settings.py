@@ -22,6 +22,7 @@ FDA_TOLERANT = "US FDA, prescribing information of transmucosal fentanyl, opioid
 TOLJAN = "Toljan 2018, Med Sci 6:82, PMC6313374 (low dose: 1 to 5 mg a day)"
 RIEB = "Rieb 2016, Pain, PMC5113230 (withdrawal pain lasts about two weeks, so 28 days are left out)"
 CDC_2022 = "Dowell 2022, MMWR Recomm Rep 71(3): cancer, palliative care and sickle cell disease are outside its scope"
+OHDSI_VISITS = "OHDSI ETL-LambdaBuilder, VISIT_OCCURRENCE (inpatient records at most a day apart are one visit)"
 OIG = "HHS OIG, data brief OEI-02-17-00560 (average daily dose over a year)"
 DESIGN = "Design choice; no value in the literature"
 
@@ -164,8 +165,9 @@ class Settings(BaseModel):
     max_range_width_nrs: float = _setting(
         2.0, "NRS point", DESIGN, "Widest range, such as 4-6, that is read as its midpoint", ge=0, le=5
     )
-    surgery_before_days: int = _setting(7, "day", DESIGN, "Scores this long before a procedure are masked")
-    surgery_after_days: int = _setting(90, "day", DESIGN, "Scores this long after a procedure are masked")
+    surgery_before_days: int = _setting(7, "day", DESIGN, "Scores this long before an operation are masked")
+    surgery_after_days: int = _setting(90, "day", DESIGN, "Scores this long after an operation are masked")
+    stay_merge_days: int = _setting(1, "day", OHDSI_VISITS, "A stay that follows within these days is the same", ge=0)
     min_scored_weeks: int = _setting(2, "week", DESIGN, "Scored weeks a window needs (grade C)", ge=1)
     grade_b_weeks: int = _setting(3, "week", DESIGN, "Scored weeks in every window for grade B", ge=1)
     grade_a_weeks: int = _setting(5, "week", DESIGN, "Scored weeks in every window for grade A", ge=1)

@@ -192,13 +192,27 @@ def _mapping_path(source: str, contract: Contract) -> Path:
 def _is_delivered(connection: Connection, source: str, contract: Contract) -> bool:
     """Whether the source maps the table, and files of a raw table that drives the mapping were delivered.
 
-    A file with a header alone was delivered: there were no events.
+    A file with a header alone was delivered: there were no events. One whose every row is an opioid, such as that of
+    a monitoring program, was not made to hold anything else: of adjuvants it says nothing.
     """
     if not _is_mapped(source, contract):
         return False
     driving = sql_files.read(_mapping_path(source, contract)).driving_tables
     [[files]] = connection.execute(
-        "select count(*) from raw.delivery where list_contains(?, 'raw_' || source || '.' || table_name)", [driving]
+        f"""
+        with opioids_alone as (
+            select source_table
+            from clean_{source}.{contract.name}
+            group by source_table
+            having bool_and(coalesce(excluded_reason, '') = 'opioid_product')
+        )
+        select count(*)
+        from raw.delivery
+        where
+            list_contains(?, 'raw_' || source || '.' || table_name)
+            and table_name not in (select source_table from opioids_alone)
+        """,
+        [driving],
     ).fetchall()
     return files > 0
 

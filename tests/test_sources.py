@@ -470,6 +470,8 @@ def test_patients_are_filled_before_whatever_refers_to_them():
         "clean.adjuvant",
         "clean.administration",
         "clean.diagnosis",
+        "clean.encounter",
+        "clean.note_mention",
         "clean.pain_score",
         "clean.patient",
         "clean.prescription",
@@ -487,7 +489,7 @@ def test_coverage_tells_no_events_from_not_delivered(two_sources):
     ).fetchall()
     assert covered == [("north", True, 2, "2021-01-04", "2021-03-01"), ("south", False, 0, None, None)]
     [[tables]] = two_sources.sql("select count(*) from clean.source_coverage").fetchall()
-    assert tables == 2 * 7
+    assert tables == 2 * 9
 
 
 @pytest.mark.parametrize(
@@ -507,6 +509,30 @@ def test_a_table_is_delivered_where_files_of_a_driving_table_are(given_mapped, c
     sources.build_source_coverage(connection, STUDY)
     covered = "select source, table_name from clean.source_coverage where is_delivered"
     assert connection.sql(covered).fetchall() == ([("north", "pain_score")] if is_delivered else [])
+
+
+@pytest.mark.parametrize(
+    ("fills", "delivered", "is_delivered"),
+    [
+        ("opioid_product | t", "north | t", False),
+        ("opioid_product | t\nnot_an_adjuvant | t", "north | t", True),
+        ("opioid_product | t\n | t", "north | t", True),
+        ("opioid_product | t\nnot_an_adjuvant | chart", "north | t\nnorth | chart", True),  # other drugs beside it
+        ("opioid_product | t", "north | t\nnorth | chart", True),  # a file without rows: no events
+        ("", "north | t", True),
+    ],
+)
+def test_a_delivery_of_opioids_alone_says_nothing_of_adjuvants(
+    given_mapped, connection, fills, delivered, is_delivered
+):
+    drawing = f"excluded_reason | source_table\n-\n{fills}" if fills else ""
+    given_mapped("clean_north.adjuvant", drawing, adjuvant_id="a")
+    for contract in sources.filled_contracts():
+        sources.fill(connection, contract, [])
+    draw(connection, "raw.delivery", f"source | table_name\n-\n{delivered}")
+    sources.build_source_coverage(connection, STUDY)
+    covered = "select is_delivered from clean.source_coverage where source = 'north' and table_name = 'adjuvant'"
+    assert connection.sql(covered).fetchall() == [(is_delivered,)]
 
 
 def test_patients_are_covered_without_dates(two_sources):

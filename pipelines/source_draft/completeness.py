@@ -20,6 +20,8 @@ NEEDED = {
     "pain_score": "no pain score, so nobody is classifiable",
     "diagnosis": "no diagnosis, so nobody is excluded for cancer or hospice",
     "procedure": "no procedure, so scores near surgery are not masked",
+    "encounter": "no visit, so stays in hospital are not masked",
+    "note_mention": "no mention in notes, so the rule about what clinicians wrote abstains",
 }
 MUST_HAVE = ("patient",)
 

@@ -4,8 +4,8 @@
 -- Key:    patient_index, exposure_class, ingredient, start_date
 -- Units:  dates
 -- Scope:  patient
--- Source: classes of trajectory.adjuvant_dose; low-dose naltrexone up to
---         $low_dose_naltrexone_mg mg a day after Toljan 2018 (Med Sci 6:82)
+-- Source: classes of trajectory.adjuvant_dose; effects of reference.drug_interaction; low-dose
+--         naltrexone up to $low_dose_naltrexone_mg mg a day after Toljan 2018 (Med Sci 6:82)
 with
 
 -- Naltrexone of unknown dose keeps a class of its own: it is neither low nor full.
@@ -24,7 +24,8 @@ adjuvant as (
     from trajectory.adjuvant_dose
 ),
 
--- Opioids that are an exposure of their own have a class of their own name.
+-- A drug that is there for something else may change how opioids are metabolised, too, unless it is
+-- used where it is put. Opioids that are an exposure of their own have a class of their own name.
 exposure as (
     select
         patient_index,
@@ -34,6 +35,20 @@ exposure as (
         end_date,
         is_end_known
     from adjuvant
+    union all
+    select
+        adjuvant.patient_index,
+        interaction.effect as exposure_class,
+        adjuvant.ingredient,
+        adjuvant.start_date,
+        adjuvant.end_date,
+        adjuvant.is_end_known
+    from adjuvant
+    inner join reference.drug_interaction as interaction
+        on adjuvant.ingredient = interaction.ingredient
+    where
+        adjuvant.exposure_class <> interaction.effect
+        and not starts_with(adjuvant.exposure_class, 'local_')
     union all
     select
         record.patient_index,

@@ -7,10 +7,10 @@
 -- Source: clean.patient and clean.source_coverage
 with
 
--- Only where prescriptions count as exposure can supply be seen to end: what is given in hospital
--- ends with the stay, whatever is taken at home.
-supply_source as (
-    select distinct prescription.source
+-- Only where a patient's prescriptions count as exposure can supply be seen to end: what is given
+-- in hospital ends with the stay, whatever is taken at home.
+supplied as (
+    select distinct prescription.patient_index
     from clean.prescription as prescription
     inner join trajectory.record_dose as record
         on prescription.prescription_id = record.record_id and record.is_in_timeline
@@ -28,11 +28,11 @@ follow_up as (
     select
         patient.patient_index,
         case
-            when supply_source.source is not null
+            when supplied.patient_index is not null
                 then least(patient.observation_end_date, patient.death_date, feed.last_date)
         end as last_date
     from clean.patient as patient
-    left join supply_source on patient.source = supply_source.source
+    left join supplied on patient.patient_index = supplied.patient_index
     left join feed on patient.source = feed.source
 )
 

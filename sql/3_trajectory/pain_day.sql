@@ -31,19 +31,20 @@ score_day as (
     group by all
 ),
 
--- One row per masked day, however many procedures mask it. The earliest tells since when the mask
--- is known: a procedure reaches back, and what is read on day 90 must not know a later one.
+-- One row per masked day, however many operations mask it. The earliest tells since when the mask
+-- is known: an operation reaches back, and what is read on day 90 must not know a later one.
 masked_day as (
     select
         day.patient_index,
         day.score_date,
-        min(procedure.procedure_date) as masked_by_date
+        min(surgery.event_date) as masked_by_date
     from score_day as day
-    inner join clean.procedure as procedure
+    inner join trajectory.acute_event as surgery
         on
-            day.patient_index = procedure.patient_index
-            and day.score_date >= procedure.procedure_date - $surgery_before_days
-            and day.score_date <= procedure.procedure_date + $surgery_after_days
+            day.patient_index = surgery.patient_index
+            and surgery.kind = 'surgery'
+            and day.score_date >= surgery.event_date - $surgery_before_days
+            and day.score_date <= surgery.event_date + $surgery_after_days
     group by all
 ),
 

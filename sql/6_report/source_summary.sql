@@ -49,6 +49,18 @@ record as (
     select
         source,
         patient_index,
+        'encounter, ' || replace(setting, '_', ' ') as record_kind
+    from clean.encounter
+    union all
+    select
+        source,
+        patient_index,
+        'mention in a note' as record_kind
+    from clean.note_mention
+    union all
+    select
+        source,
+        patient_index,
         'patient' as record_kind
     from clean.patient
 ),

@@ -56,6 +56,20 @@ event as (
         'procedure' as table_name,
         procedure_date as event_date
     from clean.procedure
+    union all
+    select
+        source,
+        patient_index,
+        'encounter' as table_name,
+        start_date as event_date
+    from clean.encounter
+    union all
+    select
+        source,
+        patient_index,
+        'note_mention' as table_name,
+        mention_date as event_date
+    from clean.note_mention
 ),
 
 -- A shift that differs from patient to patient leaves nothing of the calendar but intervals within

@@ -588,6 +588,44 @@ def test_a_procedure_counts_once_done_and_icd_9_means_its_third_volume(check_sql
     )
 
 
+def test_an_encounter_is_what_its_class_says_and_one_that_did_not_happen_is_excluded(check_sql):
+    check_sql(
+        "clean_fhir.encounter",
+        given={
+            "raw_fhir.encounter": """
+                id       | status           | subject    | class_code | start_at                  | end_at
+                ---------+------------------+------------+------------+---------------------------+---------------------
+                visit    | finished         | Patient/p1 | AMB        | 2021-05-01T23:30:00-05:00 | 2021-05-01T23:50:00-05:00
+                stay     | in-progress      | Patient/p1 | IMP        | 2021-05-01                |
+                observed | finished         | Patient/p1 | OBSENC     | 2021-05-01                | 2021-05-02
+                urgent   |                  | Patient/p1 | EMER       | 2021-05-01                | 2021-05-02
+                field    | finished         | Patient/p1 | FLD        | 2021-05-01                | 2021-05-01
+                no_class | finished         | Patient/p1 |            | 2021-05-01                | 2021-05-01
+                odd      | finished         | Patient/p1 | XYZ        | 2021-05-01                | 2021-05-01
+                month    | finished         | Patient/p1 | AMB        | 2021-05                   | 2021-05
+                later    | planned          | Patient/p1 | AMB        | 2021-05-01                |
+                off      | cancelled        | Patient/p1 | AMB        | 2021-05-01                |
+                error    | entered-in-error | Patient/p1 | AMB        | 2021-05-01                |
+            """
+        },
+        then="""
+            encounter_id  | patient_id | setting    | start_date | end_date   | excluded_reason
+            --------------+------------+------------+------------+------------+--------------------
+            fhir:visit    | fhir:p1    | outpatient | 2021-05-01 | 2021-05-01 |
+            fhir:stay     | fhir:p1    | inpatient  | 2021-05-01 |            |
+            fhir:observed | fhir:p1    | inpatient  | 2021-05-01 | 2021-05-02 |
+            fhir:urgent   | fhir:p1    | emergency  | 2021-05-01 | 2021-05-02 |
+            fhir:field    | fhir:p1    | other      | 2021-05-01 | 2021-05-01 |
+            fhir:no_class | fhir:p1    | unknown    | 2021-05-01 | 2021-05-01 |
+            fhir:odd      | fhir:p1    | unknown    | 2021-05-01 | 2021-05-01 |
+            fhir:month    | fhir:p1    | outpatient |            |            | day_not_known
+            fhir:later    | fhir:p1    | outpatient | 2021-05-01 |            | encounter_planned
+            fhir:off      | fhir:p1    | outpatient | 2021-05-01 |            | encounter_cancelled
+            fhir:error    | fhir:p1    | outpatient | 2021-05-01 |            | entered_in_error
+        """,
+    )
+
+
 def test_a_patient_is_observed_from_the_first_to_the_last_dated_resource(check_sql):
     check_sql(
         "clean_fhir.patient",

@@ -15,7 +15,7 @@ from tests import mimic_iv_demo
 from tests.conftest import PARAMETERS
 from tests.mimic_iv_demo import EXTRACT
 
-TABLES = ["patient", "prescription", "administration", "adjuvant", "pain_score", "diagnosis", "procedure"]
+TABLES = ["patient", "prescription", "administration", "adjuvant", "pain_score", "diagnosis", "procedure", "encounter"]
 
 pytestmark = mimic_iv_demo.needed
 
@@ -537,12 +537,25 @@ def test_codes_by_system(mapped):
         assert _one(mapped, f"select count(*) from clean_mimic_iv.{table} where not {plain}") == 0
 
 
+# Encounters
+
+
+def test_every_admission_is_a_stay_in_hospital_from_its_first_to_its_last_day(mapped):
+    table = "clean_mimic_iv.encounter"
+    admissions = _delivered("admissions")
+    assert _counts(mapped, table, "setting") == {"inpatient": len(admissions)} == {"inpatient": 275}
+    assert _one(mapped, f"select count(*) from {table} where end_date < start_date") == 0
+    assert _one(mapped, f"select count(*) from {table} where not end_date > start_date") == sum(
+        row["admittime"][:10] == row["dischtime"][:10] for row in admissions
+    )
+
+
 # Adjuvants
 
 
 def test_a_row_is_an_opioid_an_adjuvant_or_neither(mapped):
     counts = _counts(mapped, "clean_mimic_iv.adjuvant")
-    assert counts == {None: 1405, "opioid_product": 963, "not_an_adjuvant": 15719}
+    assert counts == {None: 1712, "opioid_product": 963, "not_an_adjuvant": 15412}
     assert counts["opioid_product"] == _counts(mapped, "clean_mimic_iv.prescription")[None]
 
 
@@ -550,12 +563,19 @@ ADJUVANT_ROWS = {
     "acetaminophen": (496, ["acetaminophen"]),
     "alpha2_agonist": (47, ["clonidine", "tizanidine", "dexmedetomidine"]),
     "cannabinoid": (4, ["dronabinol"]),
+    "cyp3a4_inhibitor": (
+        138,
+        ["diltiazem", "fluconazole", "voriconazole", "erythromycin", "clarithromycin", "verapamil", "ritonavir"],
+    ),
     "gabapentinoid": (59, ["gabapentin", "pregabalin"]),
     "muscle_relaxant": (11, ["cyclobenzaprine", "baclofen", "methocarbamol"]),
     "nmda_antagonist": (8, ["ketamine", "dextromethorphan"]),
     "opioid_antagonist": (3, ["naloxone"]),
+    "other_antidepressant": (94, ["trazodone", "bupropion", "mirtazapine"]),
     "peripherally_acting_antagonist": (11, ["methylnaltrexone"]),
+    "sleep_drug": (31, ["zolpidem", "ramelteon"]),
     "snri": (8, ["duloxetine"]),
+    "ssri": (66, ["fluoxetine", "citalopram", "sertraline", "paroxetine"]),
     "tca": (4, ["amitriptyline"]),
 }
 OPIOIDS = ("codone", "codeine", "morph", "fentanyl", "tramadol", "methadone", "meperidine", "opium")

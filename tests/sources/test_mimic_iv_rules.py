@@ -122,6 +122,26 @@ def test_a_patient_is_observed_from_the_first_admission_to_the_last_discharge(ch
     )
 
 
+def test_a_stay_lasts_from_the_day_of_admission_to_the_day_of_discharge(check):
+    check(
+        "encounter",
+        {
+            "admissions": """
+                hadm_id | subject_id | admittime           | dischtime
+                --------+------------+---------------------+--------------------
+                11      | 1          | 2150-05-01 23:59:00 | 2150-05-03 00:10:00
+                12      | 1          | 2149-01-01 08:00:00 | 2149-01-01 20:00:00
+            """,
+        },
+        """
+            encounter_id | patient_id | setting   | start_date | end_date   | source_table | source_row | excluded_reason
+            -------------+------------+-----------+------------+------------+--------------+------------+----------------
+            mimic_iv:11  | mimic_iv:1 | inpatient | 2150-05-01 | 2150-05-03 | admissions   | 1          |
+            mimic_iv:12  | mimic_iv:1 | inpatient | 2149-01-01 | 2149-01-01 | admissions   | 2          |
+        """,
+    )
+
+
 # Diagnoses and procedures
 
 

@@ -162,7 +162,21 @@ def test_diagnoses_are_in_snomed_alone_and_the_run_warns_that_exclusions_are_not
 
 
 def test_of_1649_procedures_12_are_operations(filled):
-    assert counts(filled, "clean_omop.procedure") == {None: 12, "not_known_as_surgery": 1637}
+    assert counts(filled, "clean_omop.procedure") == {None: 1649}
+    warehouse.build_reference(filled, KNOWN["reference.surgery_code"])
+    operations = """
+        from clean.procedure
+        semi join reference.surgery_code as surgery
+            on procedure.code_system = surgery.code_system and regexp_full_match(procedure.code, surgery.code_pattern)
+    """
+    assert len(filled.sql(operations).fetchall()) == 12
+
+
+def test_1791_visits_by_setting(filled):
+    assert counts(filled, "clean.encounter", "setting") == {"outpatient": 1722, "emergency": 56, "inpatient": 13}
+    delivered_days = sorted((row["visit_start_date"], row["visit_end_date"]) for row in delivered("visit_occurrence"))
+    days = "select start_date::varchar, end_date::varchar from clean.encounter order by all"
+    assert filled.sql(days).fetchall() == delivered_days
 
 
 # Other ways to deliver the same

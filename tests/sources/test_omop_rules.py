@@ -440,7 +440,15 @@ def test_beside_a_number_a_unit_and_a_code_of_an_answer_are_no_text(check_sql):
 
 @pytest.mark.parametrize(
     ("visit_concept_id", "setting"),
-    [("9201", "inpatient"), ("262", "inpatient"), ("9202", "outpatient"), ("9203", "emergency"), ("0", "unknown")],
+    [
+        ("9201", "inpatient"),
+        ("262", "inpatient"),
+        ("32037", "icu"),
+        ("42898160", "inpatient"),
+        ("9202", "outpatient"),
+        ("9203", "emergency"),
+        ("0", "unknown"),
+    ],
 )
 def test_the_visit_tells_the_setting(check_sql, visit_concept_id, setting):
     check_sql(
@@ -539,19 +547,19 @@ def test_an_icd_code_is_a_diagnosis_wherever_its_domain_put_it(check_sql):
     ("source", "standard", "system", "code", "reason"),
     [
         (6, 6, "CPT4", "27447", ""),
-        (7, 7, "CPT4", "99213", "not_known_as_surgery"),  # an office visit
-        (8, 8, "CPT4", "36415", "not_known_as_surgery"),  # venipuncture stands among surgery
+        (7, 7, "CPT4", "99213", ""),  # an office visit: what a procedure means is for trajectory to say
         (9, 13, "ICD10PCS", "0SRC0J9", ""),
-        (10, 0, "ICD10PCS", "30233N1", "not_known_as_surgery"),
+        (10, 0, "ICD10PCS", "30233N1", ""),
         (11, 13, "ICD9PCS", "8154", ""),
-        (12, 0, "ICD9PCS", "9904", "not_known_as_surgery"),
         (0, 13, "SNOMED", "609588000", ""),
-        (0, 14, "SNOMED", "710824005", "not_known_as_surgery"),
-        (15, 0, "HCPCS", "G0463", "not_known_as_surgery"),
+        (0, 14, "SNOMED", "710824005", ""),
+        (15, 0, "HCPCS", "G0463", ""),
         (5, 0, "", "", "code_system_not_known"),
     ],
 )
-def test_of_procedures_operations_count(check_sql, source, standard, system, code, reason):
+def test_a_procedure_counts_in_the_system_that_its_source_coded_it_in(
+    check_sql, source, standard, system, code, reason
+):
     check_sql(
         "clean_omop.procedure",
         given={
@@ -566,5 +574,44 @@ def test_of_procedures_operations_count(check_sql, source, standard, system, cod
             procedure_id | procedure_date | code_system | code   | excluded_reason
             -------------+----------------+-------------+--------+----------------
             omop:1       | 2021-05-01     | {system}    | {code} | {reason}
+        """,
+    )
+
+
+# Visits
+
+
+def test_a_visit_is_what_its_concept_says_and_its_days_stay_as_delivered(check_sql):
+    check_sql(
+        "clean_omop.encounter",
+        given={
+            "raw_omop.visit_occurrence": """
+                visit_occurrence_id | person_id | visit_concept_id | visit_start_date | visit_end_date | source_file | source_row
+                --------------------+-----------+------------------+------------------+----------------+-------------+-----------
+                1                   | 7         | 9201             | 2021-05-01       | 2021-05-09     | v.csv       | 1
+                2                   | 7         | 262              | 2021-05-01       |                | v.csv       | 2
+                3                   | 7         | 32037            | 2021-05-01       | 2021-05-02     | v.csv       | 3
+                4                   | 7         | 9202             | 2021-05-01       | 2021-05-01     | v.csv       | 4
+                5                   | 7         | 9203             | 2021-05-02       | 2021-05-01     | v.csv       | 5
+                6                   | 7         | 42898160         | 2021-05-01       | 2021-07-01     | v.csv       | 6
+                7                   | 7         | 8863             | 2021-05-01       | 2021-07-01     | v.csv       | 7
+                8                   | 7         | 8546             | 2021-05-01       | 2021-07-01     | v.csv       | 8
+                9                   | 7         | 0                | 2021-05-01       | 2021-05-01     | v.csv       | 9
+                10                  | 7         |                  | 2021-05-01       | 2021-05-01     | v.csv       | 10
+            """,
+        },
+        then="""
+            encounter_id | patient_id | setting        | start_date | end_date   | source_table     | source_row | excluded_reason
+            -------------+------------+----------------+------------+------------+------------------+------------+----------------
+            omop:1       | omop:7     | inpatient      | 2021-05-01 | 2021-05-09 | visit_occurrence | 1          |
+            omop:2       | omop:7     | inpatient      | 2021-05-01 |            | visit_occurrence | 2          |
+            omop:3       | omop:7     | inpatient      | 2021-05-01 | 2021-05-02 | visit_occurrence | 3          |
+            omop:4       | omop:7     | outpatient     | 2021-05-01 | 2021-05-01 | visit_occurrence | 4          |
+            omop:5       | omop:7     | emergency      | 2021-05-02 | 2021-05-01 | visit_occurrence | 5          |
+            omop:6       | omop:7     | long_term_care | 2021-05-01 | 2021-07-01 | visit_occurrence | 6          |
+            omop:7       | omop:7     | long_term_care | 2021-05-01 | 2021-07-01 | visit_occurrence | 7          |
+            omop:8       | omop:7     | hospice        | 2021-05-01 | 2021-07-01 | visit_occurrence | 8          |
+            omop:9       | omop:7     | unknown        | 2021-05-01 | 2021-05-01 | visit_occurrence | 9          |
+            omop:10      | omop:7     | unknown        | 2021-05-01 | 2021-05-01 | visit_occurrence | 10         |
         """,
     )

@@ -129,9 +129,20 @@ def test_a_pain_score_of_0_to_100_is_on_a_scale_of_its_own(filled):
 
 def test_codes(filled):
     assert filled.sql("select code_system, code from clean.diagnosis").fetchall() == [("SNOMED", "278860009")]
-    assert filled.sql("select code_system, code from clean.procedure").fetchall() == [("SNOMED", "52734007")]
-    excluded = "select excluded_reason from clean_synthea.procedure where excluded_reason is not null"
-    assert filled.sql(excluded).fetchall() == [("not_known_as_surgery",)]
+    assert filled.sql("select code_system, code from clean.procedure order by code").fetchall() == [
+        ("SNOMED", "52734007"),
+        ("SNOMED", "710824005"),
+    ]
+
+
+def test_a_visit_without_an_end_has_not_ended(filled):
+    assert filled.sql(
+        "select encounter_id, setting, start_date::varchar, end_date::varchar from clean.encounter order by 1"
+    ).fetchall() == [
+        ("synthea:visit-1", "outpatient", "2020-01-02", "2020-01-02"),
+        ("synthea:visit-2", "inpatient", "2021-03-04", "2021-03-06"),
+        ("synthea:visit-3", "emergency", "2021-07-01", None),
+    ]
 
 
 @pytest.mark.parametrize("table", MAPPINGS)
@@ -191,6 +202,26 @@ def test_the_kind_of_visit_tells_the_setting(check_sql, encounterclass, setting)
             "raw_synthea.observations": "code | encounter | source_file | source_row\n-\n72514-3 | v | o.csv | 1",
         },
         then=f"pain_score_id | setting | instrument\n-\nsynthea:o.csv:1 | {setting} | NRS",
+    )
+
+
+@pytest.mark.parametrize(
+    ("encounterclass", "setting"),
+    [
+        ("ambulatory", "outpatient"),
+        ("urgentcare", "outpatient"),
+        ("Emergency", "emergency"),
+        ("inpatient", "inpatient"),
+        ("snf", "long_term_care"),
+        ("hospice", "hospice"),
+        ("something", "unknown"),
+    ],
+)
+def test_a_visit_is_what_its_class_says(check_sql, encounterclass, setting):
+    check_sql(
+        "clean_synthea.encounter",
+        given={"raw_synthea.encounters": f"id | start_text | encounterclass\n-\nv | 2021-05-01 | {encounterclass}"},
+        then=f"encounter_id | start_date | setting\n-\nsynthea:v | 2021-05-01 | {setting}",
     )
 
 

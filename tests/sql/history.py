@@ -36,6 +36,8 @@ DATED_BY = {
     "clean.pain_score": "scored_at",
     "clean.diagnosis": "diagnosis_date",
     "clean.procedure": "procedure_date",
+    "clean.encounter": "start_date",
+    "clean.note_mention": "mention_date",
 }
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -104,6 +106,10 @@ def _live(rng: np.random.Generator, patient: int, index: date, rows: Rows) -> No
         rows["clean.diagnosis"].append(_code(patient, on(rng.integers(-400, 500)), str(rng.choice(CODES))))
     for _ in range(rng.integers(0, 2)):
         rows["clean.procedure"].append(_procedure(patient, on(rng.integers(-400, 500))))
+    for day in rng.integers(-400, 500, rng.integers(1, 5)):
+        rows["clean.encounter"].append(_encounter(patient, on(day), on(day + rng.integers(0, 9)), rng))
+    if rng.random() < 0.3:
+        rows["clean.note_mention"].append(_mention(patient, on(rng.integers(-400, 500))))
 
 
 def _fill(patient: int, drug: str, start: date, tablets: int, days: int | None) -> dict[str, Any]:
@@ -135,6 +141,24 @@ def _code(patient: int, on: date, code: str) -> dict[str, Any]:
 
 def _procedure(patient: int, on: date) -> dict[str, Any]:
     return {"patient_index": patient, "procedure_date": on, "code_system": "CPT4", "code": "27447"}
+
+
+def _encounter(patient: int, start: date, end: date, rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "patient_index": patient,
+        "start_date": start,
+        "end_date": end if rng.random() < 0.9 else None,
+        "setting": str(rng.choice(["inpatient", "emergency", "outpatient"])),
+    }
+
+
+def _mention(patient: int, on: date) -> dict[str, Any]:
+    return {
+        "patient_index": patient,
+        "mention_date": on,
+        "concept": "opioid_induced_hyperalgesia",
+        "is_negated": False,
+    }
 
 
 def rewritten_after(rows: Rows, day_by_patient: dict[int, date], seed: int) -> Rows:

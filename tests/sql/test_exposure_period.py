@@ -1,7 +1,9 @@
 """Which class an adjuvant is, and the spans of days on it."""
 
+import duckdb
 import pytest
 
+from pipelines import contracts, warehouse
 from tests.sql.drawing import drawn
 
 DOSE = "trajectory.adjuvant_dose"  # it tells classes and what a day holds
@@ -36,7 +38,20 @@ def check_classes(check_sql):
     [
         ("GABAPENTIN 300 MG CAPSULE", "gabapentinoid | gabapentin"),
         ("Lyrica 75 MG Oral Capsule", "gabapentinoid | pregabalin"),
-        ("duloxetine 30 MG Delayed Release Oral Capsule", "snri | duloxetine"),
+        ("duloxetine 30 MG Delayed Release Oral Capsule", "snri | duloxetine\ncyp2d6_inhibitor | duloxetine"),
+        ("FLUoxetine 20 mg Cap", "ssri | fluoxetine\ncyp2d6_inhibitor | fluoxetine"),
+        ("Zoloft 50 MG", "ssri | sertraline"),
+        ("bupropion 150 MG", "other_antidepressant | bupropion\ncyp2d6_inhibitor | bupropion"),
+        ("trazodone 50 MG", "other_antidepressant | trazodone"),
+        ("nefazodone 100 MG", "other_antidepressant | nefazodone\ncyp3a4_inhibitor | nefazodone"),
+        ("zolpidem 10 MG", "sleep_drug | zolpidem"),
+        ("diltiazem 120 MG", "cyp3a4_inhibitor | diltiazem"),
+        ("ketoconazole 200 MG Oral Tablet", "cyp3a4_inhibitor | ketoconazole"),
+        ("ketoconazole 2 % Shampoo", "local_anti_infective | ketoconazole"),
+        ("Erythromycin Ophth Oint", "local_anti_infective | erythromycin"),
+        ("terbinafine 250 MG Oral Tablet", "cyp2d6_inhibitor | terbinafine"),
+        ("terbinafine 1 % Cream", "local_anti_infective | terbinafine"),
+        ("rifampin 300 MG", "cyp3a4_inducer | rifampin"),
         ("AMITRIPTYLINE HCL 25 MG TAB", "tca | amitriptyline"),
         ("CloniDINE 0.1 mg Tab", "alpha2_agonist | clonidine"),
         ("Lofexidine 0.18 MG Oral Tablet", "alpha2_agonist | lofexidine"),
@@ -127,13 +142,34 @@ def test_naltrexone_with_bupropion_is_neither_low_nor_full_dose(check_sql, text)
         given={"clean.adjuvant": dispensed(f"drug_text | quantity\n-\n{text} | 120")},
         settings={},
         then="exposure_class | ingredient\n-\nnaltrexone_bupropion | naltrexone"
-        + ("\ncyp2d6_inhibitor | bupropion" if "bupropion" in text else ""),
+        + ("\nother_antidepressant | bupropion\ncyp2d6_inhibitor | bupropion" if "bupropion" in text else ""),
     )
 
 
 def test_the_limit_of_low_dose_is_that_of_the_settings(check_classes):
     record = dispensed("drug_text\n-\nnaltrexone 4.5 MG Oral Capsule")
     check_classes(record, "full_dose_naltrexone | naltrexone", low_dose_naltrexone_mg=3)
+
+
+def test_what_changes_metabolism_is_in_the_table_of_interactions_and_a_prodrug_is_an_opioid():
+    connection = duckdb.connect()
+    for name in ("adjuvant_name", "opioid_name", "drug_interaction"):
+        warehouse.build_reference(connection, contracts.all_contracts()[f"reference.{name}"])
+    effects = "from reference.drug_interaction where effect"
+    assert not connection.sql(
+        f"""
+        select ingredient, drug_class from reference.adjuvant_name where starts_with(drug_class, 'cyp')
+        except select ingredient, effect {effects} <> 'cyp2d6_prodrug'
+        """
+    ).fetchall()
+    assert not connection.sql(
+        f"select ingredient {effects} <> 'cyp2d6_prodrug' except select ingredient from reference.adjuvant_name"
+    ).fetchall()
+    prodrugs = connection.sql(f"select ingredient {effects} = 'cyp2d6_prodrug' order by 1").fetchall()
+    assert prodrugs == [("codeine",), ("hydrocodone",), ("tramadol",)]
+    assert not connection.sql(
+        f"select ingredient {effects} = 'cyp2d6_prodrug' except select ingredient from reference.opioid_name"
+    ).fetchall()
 
 
 # Spans

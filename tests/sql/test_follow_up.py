@@ -47,5 +47,17 @@ def test_another_source_or_table_does_not_end_it(check_last_date, other):
     check_last_date("D+100 |", "D+100", coverage)
 
 
+def test_a_patient_without_supply_has_no_end_of_it_whatever_others_have(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "clean.patient": drawn("patient_index | observation_end_date\n-\n1 | D+100\n2 | D+100", source="north"),
+            "clean.prescription": FILL,
+            "trajectory.record_dose": drawn("record_id\n-\nnorth:1", is_in_timeline=True),
+        },
+        then=drawn("patient_index | last_date\n-\n1 | D+100\n2 |"),
+    )
+
+
 def test_where_only_doses_in_hospital_count_the_end_of_supply_cannot_be_seen(check_last_date):
     check_last_date("D+100 |", "", in_timeline=False)

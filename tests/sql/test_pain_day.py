@@ -87,12 +87,16 @@ def scores_on(*days: str, patient: int = 1) -> str:
     return drawn(f"patient_index | scored_at | pain_nrs\n-\n{rows}", is_counted=True, setting="outpatient")
 
 
-def test_a_procedure_masks_from_7_days_before_to_90_days_after(check_sql):
+def surgery(*rows: str, kind: str = "surgery") -> str:
+    return drawn("\n".join(["patient_index | event_date", "-", *rows]), kind=kind)
+
+
+def test_an_operation_masks_from_7_days_before_to_90_days_after(check_sql):
     check_sql(
         TABLE,
         given={
             "trajectory.pain_reading": scores_on("D-8", "D-7", "D+0", "D+90", "D+91"),
-            "clean.procedure": drawn("patient_index | procedure_date\n-\n1 | D+0"),
+            "trajectory.acute_event": surgery("1 | D+0"),
         },
         then=drawn(
             """
@@ -115,38 +119,42 @@ def test_the_masked_days_are_settings(check_sql, setting):
         TABLE,
         given={
             "trajectory.pain_reading": scores_on("D-1", "D+1"),
-            "clean.procedure": drawn("patient_index | procedure_date\n-\n1 | D+0"),
+            "trajectory.acute_event": surgery("1 | D+0"),
         },
         settings={setting: 0},
         then=drawn(f"score_date | is_masked\n-\nD-1 | {before}\nD+1 | {after}"),
     )
 
 
-def test_a_day_masked_twice_is_one_row_and_names_the_earliest_procedure(check_sql):
+def test_a_day_masked_twice_is_one_row_and_names_the_earliest_operation(check_sql):
     check_sql(
         TABLE,
         given={
             "trajectory.pain_reading": scores_on("D+0"),
-            "clean.procedure": drawn(
-                """
-                patient_index | procedure_date
-                --------------+---------------
-                1             | D+3
-                1             | D-30
-                1             | D-30
-                """
-            ),
+            "trajectory.acute_event": surgery("1 | D+3", "1 | D-30"),
         },
         then=drawn("score_date | score_count | is_masked | masked_by_date\n-\nD+0 | 1 | true | D-30"),
     )
 
 
-def test_another_patients_procedure_masks_nothing(check_sql):
+@pytest.mark.parametrize("kind", ["injection", "injury", "emergency_visit"])
+def test_another_kind_of_event_masks_nothing(check_sql, kind):
     check_sql(
         TABLE,
         given={
             "trajectory.pain_reading": scores_on("D+0"),
-            "clean.procedure": drawn("patient_index | procedure_date\n-\n2 | D+0"),
+            "trajectory.acute_event": surgery("1 | D+0", kind=kind),
+        },
+        then=drawn("score_date | is_masked | masked_by_date\n-\nD+0 | false |"),
+    )
+
+
+def test_another_patients_operation_masks_nothing(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "trajectory.pain_reading": scores_on("D+0"),
+            "trajectory.acute_event": surgery("2 | D+0"),
         },
         then=drawn("patient_index | score_date | is_masked\n-\n1 | D+0 | false"),
     )

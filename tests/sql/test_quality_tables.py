@@ -49,12 +49,16 @@ def test_rows_of_every_clean_table_are_counted_by_day(check_sql):
                 -------|---------------|--------------------
                 north  | 1             | 1970-01-03 23:59:00
                 """,
+            "clean.encounter": "source | patient_index | start_date | end_date\n-\nnorth | 1 | 1970-01-04 | 1970-01-09",
+            "clean.note_mention": "source | patient_index | mention_date\n-\nnorth | 1 | 1970-01-05",
         },
         then="""
             source | table_name   | is_shifted | day_number | row_count
             -------|--------------|------------|------------|----------
             north  | prescription | false      | 1          | 2
             north  | pain_score   | false      | 2          | 1
+            north  | encounter    | false      | 3          | 1
+            north  | note_mention | false      | 4          | 1
             """,
     )
 

@@ -22,18 +22,23 @@ def test_rows_and_patients_are_counted_by_source_and_kind(check_sql):
             "clean.administration": "source | patient_index\n-\nsouth | 3\nsouth | 3",
             "clean.diagnosis": "source | patient_index\n-\nnorth | 1",
             "clean.procedure": "source | patient_index\n-\nnorth | 2",
+            "clean.encounter": "source | patient_index | setting\n-\nnorth | 2 | inpatient\nnorth | 2 | long_term_care",
+            "clean.note_mention": "source | patient_index\n-\nnorth | 1",
         },
         then="""
-            source | record_kind           | row_count | patient_count
-            -------+-----------------------+-----------+--------------
-            north  | patient               | 2         | 2
-            north  | opioid dispensing     | 3         | 2
-            north  | opioid order          | 1         | 1
-            north  | diagnosis             | 1         | 1
-            north  | procedure             | 1         | 1
-            south  | patient               | 1         | 1
-            south  | opioid dispensing     | 1         | 1
-            south  | opioid administration | 2         | 1
+            source | record_kind               | row_count | patient_count
+            -------+---------------------------+-----------+--------------
+            north  | patient                   | 2         | 2
+            north  | opioid dispensing         | 3         | 2
+            north  | opioid order              | 1         | 1
+            north  | diagnosis                 | 1         | 1
+            north  | procedure                 | 1         | 1
+            north  | encounter, inpatient      | 1         | 1
+            north  | encounter, long term care | 1         | 1
+            north  | mention in a note         | 1         | 1
+            south  | patient                   | 1         | 1
+            south  | opioid dispensing         | 1         | 1
+            south  | opioid administration     | 2         | 1
         """,
     )
 

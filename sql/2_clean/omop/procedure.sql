@@ -1,11 +1,11 @@
--- Operations in an OMOP CDM.
+-- Coded procedures in an OMOP CDM.
 --
 -- Grain:  one row per delivered procedure
 -- Key:    procedure_id
 -- Units:  none
 -- Scope:  patient
 -- Source: OMOP CDM 5.4; code systems by the names that the OHDSI Standardized Vocabularies give
---         them; operations in reference.surgery_code
+--         them
 -- Rows:   raw_omop.procedure_occurrence
 with
 
@@ -35,34 +35,18 @@ known as (
     from coded
 ),
 
--- An assessment or an office visit is a procedure here too, and scores near it are no surgery's.
-operation as (
-    select distinct
-        known.code_system,
-        known.code
-    from known
-    semi join reference.surgery_code as surgery
-        on
-            known.code_system = surgery.code_system
-            and regexp_full_match(known.code, surgery.code_pattern)
-),
-
 procedure as (
     select
-        known.procedure_date,
-        known.code_system,
-        known.code,
+        procedure_date,
+        code_system,
+        code,
         'procedure_occurrence' as source_table,
-        known.source_file,
-        known.source_row,
-        'omop:' || known.procedure_occurrence_id as procedure_id,
-        'omop:' || known.person_id as patient_id,
-        case
-            when known.code_system is null then 'code_system_not_known'
-            when operation.code is null then 'not_known_as_surgery'
-        end as excluded_reason
+        source_file,
+        source_row,
+        'omop:' || procedure_occurrence_id as procedure_id,
+        'omop:' || person_id as patient_id,
+        case when code_system is null then 'code_system_not_known' end as excluded_reason
     from known
-    left join operation on known.code_system = operation.code_system and known.code = operation.code
 )
 
 from procedure

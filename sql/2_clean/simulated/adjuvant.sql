@@ -1,12 +1,43 @@
--- Simulated dispensings of adjuvants. The simulated clinic prescribes none yet.
+-- Simulated dispensings of adjuvants.
 --
 -- Grain:  one row per delivered fill
 -- Key:    adjuvant_id
 -- Units:  strength in strength_unit; quantity in units dispensed; days_supply in days
 -- Scope:  patient
 -- Source: adjuvants in reference.adjuvant_name, opioids in reference.opioid_name
--- Rows:   raw_simulated.prescription
+-- Rows:   raw_simulated.prescription, raw_simulated.adjuvant
 with
+
+-- The simulated pharmacy writes fills of opioids and of other drugs into two files, each numbered
+-- for itself.
+fill as (
+    select
+        patient_id,
+        drug_text,
+        strength,
+        strength_unit,
+        route,
+        fill_date,
+        quantity,
+        days_supply,
+        'prescription' as source_table,
+        source_file,
+        source_row,
+        'simulated:' || prescription_id as adjuvant_id
+    from raw_simulated.prescription
+    union all by name
+    select
+        patient_id,
+        drug_text,
+        fill_date,
+        quantity,
+        days_supply,
+        'adjuvant' as source_table,
+        source_file,
+        source_row,
+        'simulated:adjuvant:' || adjuvant_id as adjuvant_id
+    from raw_simulated.adjuvant
+),
 
 -- Each text is searched once, with everything that is no letter made a blank, so that a name
 -- stands there only as whole words.
@@ -14,7 +45,7 @@ drug_words as (
     select distinct
         drug_text,
         ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from raw_simulated.prescription
+    from fill
 ),
 
 -- An opioid with naloxone, naltrexone or acetaminophen in it is an opioid product.
@@ -42,16 +73,16 @@ adjuvant as (
         fill.fill_date as start_date,
         fill.quantity,
         fill.days_supply,
-        'prescription' as source_table,
+        fill.source_table,
         fill.source_file,
         fill.source_row,
-        'simulated:' || fill.prescription_id as adjuvant_id,
+        fill.adjuvant_id,
         'simulated:' || fill.patient_id as patient_id,
         case
             when opioid.drug_text is not null then 'opioid_product'
             when adjuvant_text.drug_text is null then 'not_an_adjuvant'
         end as excluded_reason
-    from raw_simulated.prescription as fill
+    from fill
     left join opioid on fill.drug_text = opioid.drug_text
     left join adjuvant_text on fill.drug_text = adjuvant_text.drug_text
 )

@@ -1,0 +1,58 @@
+-- Stays in hospital, transfers joined.
+--
+-- Grain:  one row per patient and stay
+-- Key:    patient_index, start_date
+-- Units:  dates; stay_days in days, first and last one included
+-- Scope:  patient
+-- Source: clean.encounter; stays that follow within $stay_merge_days are one, as the ETL of OHDSI
+--         has it
+with
+
+-- An end that is missing, or before the start, is not known: one day is all that can be said.
+stay as (
+    select
+        patient_index,
+        start_date,
+        greatest(start_date, coalesce(end_date, start_date)) as end_date,
+        coalesce(end_date >= start_date, false) as is_end_known
+    from clean.encounter
+    where setting = 'inpatient'
+),
+
+marked as (
+    select
+        *,
+        coalesce(
+            start_date - max(end_date) over (
+                partition by patient_index
+                order by start_date, end_date
+                rows between unbounded preceding and 1 preceding
+            ) > $stay_merge_days,
+            true
+        ) as is_new
+    from stay
+),
+
+numbered as (
+    select
+        *,
+        count_if(is_new) over (
+            partition by patient_index
+            order by start_date, end_date
+            rows between unbounded preceding and current row
+        ) as stay_number
+    from marked
+),
+
+inpatient_stay as (
+    select
+        patient_index,
+        min(start_date) as start_date,
+        max(end_date) as end_date,
+        max(end_date) - min(start_date) + 1 as stay_days,
+        bool_and(is_end_known) as is_end_known
+    from numbered
+    group by patient_index, stay_number
+)
+
+from inpatient_stay
