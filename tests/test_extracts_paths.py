@@ -4,7 +4,6 @@ import gzip
 import os
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from pipelines import extracts
@@ -22,12 +21,6 @@ def folder(tmp_path) -> Path:
     path = tmp_path / "extract"
     (path / "hosp").mkdir(parents=True)
     return path
-
-
-@pytest.fixture
-def connection():
-    with duckdb.connect() as connection:
-        yield connection
 
 
 def test_files_that_no_contract_reads_are_told_by_their_path(folder, tmp_path):

@@ -53,6 +53,22 @@ def test_a_name_stands_in_a_text_as_whole_words_and_in_no_text_none_does(connect
     assert found == [(opioid, adjuvant)]
 
 
+@pytest.mark.parametrize(
+    ("reference", "id"),
+    [
+        ("Patient/p1", "p1"),
+        ("https://fhir.example.org/r4/Patient/p-1.a/_history/3", "p-1.a"),
+        ("urn:uuid:0c3a-11", "0c3a-11"),
+        ("p1", "p1"),
+        ("#contained", ""),
+        ("Patient?identifier=x|4711", ""),
+        (None, None),
+    ],
+)
+def test_a_reference_names_a_resource_by_its_id(connection, reference, id):
+    assert connection.execute("select fhir_id($reference)", {"reference": reference}).fetchall() == [(id,)]
+
+
 def test_a_column_called_as_those_of_the_macro_is_the_callers(connection):
     """A macro is put in the place of its call, where names of its own could come before the caller's."""
     connection.execute(

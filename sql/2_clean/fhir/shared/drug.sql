@@ -53,10 +53,7 @@ referred as (
         ) as drug
     from delivered
     left join raw_fhir.medication as medication
-        on regexp_extract(
-            delivered.medication_reference,
-            '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) = medication.id
+        on fhir_id(delivered.medication_reference) = medication.id
 ),
 
 -- RxNorm's own words before the hospital's; but of all, those with a number in them, since only
@@ -106,9 +103,7 @@ drug as (
         names_opioid(named.drug_text) as is_opioid,
         names_adjuvant(named.drug_text) as is_adjuvant,
         status.excluded_reason as status_reason,
-        'fhir:' || regexp_extract(
-            named.subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) as patient_id
+        'fhir:' || fhir_id(named.subject) as patient_id
     from named
     left join reference.fhir_status as status
         on named.resource_type = status.resource_type and named.status = status.status
