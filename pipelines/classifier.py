@@ -33,6 +33,7 @@ RESAMPLES = 500
 CELLS_AT_A_TIME = 2_000_000  # episodes times resamples, to bound memory
 NEWTON_STEPS = 50
 # Modules that come after the model or beside it, so that a new page layout does not train anew.
+LEARNED_FROM = ("1_reference", "1_reference/macros", "2_clean/simulated", "3_*", "4_*")
 NOT_LEARNED_FROM = {"checks", "cli", "definitions", "defs", "disclosure", "reporting", "run", "workspace"}
 NOT_LEARNED_FROM |= {"data_dictionary", "drift", "explanation", "identifiers", "mme", "odcs", "quality", "quarantine"}
 NOT_LEARNED_FROM |= {"reference_pages", "source_draft", "specification"}
@@ -109,7 +110,7 @@ def trained(study: Study) -> dict[str, Any]:
 
 def _fingerprint(study: Study) -> str:
     """Hash of what the model depends on: code and SQL up to the features, settings and the training world."""
-    code = [file for step in ("1_reference", "2_clean/simulated", "3_*", "4_*") for file in paths.SQL.glob(f"{step}/*")]
+    code = [file for step in LEARNED_FROM for file in paths.SQL.glob(f"{step}/*.*")]
     package = Path(__file__).parent
     code += [
         file

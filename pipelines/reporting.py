@@ -336,14 +336,19 @@ def svg(chart: Row) -> Markup:
     return Markup(f'<svg aria-hidden="true" viewBox="{box}" style="max-width: {width}px">{inside}')
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.REPORTS),
+def templates(*folders: Path) -> jinja2.Environment:
+    """Templates of pages: what they show is escaped, and a name that nothing gives is an error."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
         autoescape=jinja2.select_autoescape(["html"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _environment() -> jinja2.Environment:
+    environment = templates(paths.REPORTS)
     environment.filters |= {
         "count": _count,
         "share": _share,

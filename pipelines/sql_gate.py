@@ -10,7 +10,7 @@ is refused: a padding or a range has a bound, and functions that repeat or lay o
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Any
 
@@ -108,19 +108,20 @@ class Refused(ValueError):
     """Says what does not pass the gate, and what to do, without naming where."""
 
 
-def select(text: str, where: str, error: type[PipelineError]) -> Any:
+def select(text: str, where: str, error: type[PipelineError], macros: Collection[str] = ()) -> Any:
     """The parse tree of exactly one select of the project's tables.
 
     Args:
         text: SQL, with parameters as ``$name``.
         where: What the text is, for the message.
         error: What is raised.
+        macros: The project's own that it may call.
 
     Raises:
         PipelineError: The text is something else, or uses what is not listed in this module.
     """
     try:
-        return _tree(text)
+        return _tree(text, macros)
     except Refused as refused:
         raise error(f"{where}: {refused}") from None
 
@@ -154,7 +155,7 @@ def nodes(node: object) -> Iterator[dict[str, Any]]:
             yield from nodes(child)
 
 
-def _tree(text: str) -> Any:
+def _tree(text: str, macros: Collection[str] = ()) -> Any:
     if len(text) > MAX_CHARACTERS:
         raise Refused(f"is longer than {MAX_CHARACTERS:,} characters. Split it into several tables.")
     try:
@@ -172,11 +173,11 @@ def _tree(text: str) -> Any:
     if odd := sorted(step for step in steps if not _PLAIN_NAME.fullmatch(step)):
         raise Refused(f"names a step {odd[0]!r}. Use letters, digits and underscores.")
     for node in found:
-        _refuse_unlisted(node, {step.lower() for step in steps})
+        _refuse_unlisted(node, {step.lower() for step in steps}, macros)
     return tree
 
 
-def _refuse_unlisted(node: dict[str, Any], steps: set[str]) -> None:
+def _refuse_unlisted(node: dict[str, Any], steps: set[str], macros: Collection[str]) -> None:
     kind = node.get("type")
     if isinstance(kind, str) and kind not in NODES:
         if kind in {"INSERT_QUERY_NODE", "UPDATE_QUERY_NODE", "DELETE_QUERY_NODE", "MERGE_QUERY_NODE"}:
@@ -187,7 +188,7 @@ def _refuse_unlisted(node: dict[str, Any], steps: set[str]) -> None:
     if kind == "TABLE_FUNCTION" and str(node["function"].get("function_name", "")).lower() not in TABLE_FUNCTIONS:
         raise Refused(f"reads from {node['function'].get('function_name')}(). Read declared tables only.")
     if "function_name" in node:
-        _refuse_unlisted_function(node)
+        _refuse_unlisted_function(node, macros)
         _refuse_huge(node)
     if kind == "BASE_TABLE":
         _refuse_unlisted_table(node, steps)
@@ -195,9 +196,9 @@ def _refuse_unlisted(node: dict[str, Any], steps: set[str]) -> None:
         raise Refused("calls the clock or the session, which differ from run to run. Use a column or a parameter.")
 
 
-def _refuse_unlisted_function(node: dict[str, Any]) -> None:
+def _refuse_unlisted_function(node: dict[str, Any], macros: Collection[str]) -> None:
     name = node["function_name"].lower()
-    if node.get("schema") or node.get("catalog") or name not in FUNCTIONS | TABLE_FUNCTIONS:
+    if node.get("schema") or node.get("catalog") or name not in FUNCTIONS | TABLE_FUNCTIONS | {*macros}:
         raise Refused(f"calls {name}(), which is not among the functions of pipelines/sql_gate.py. Do without it.")
 
 

@@ -1,6 +1,6 @@
 """The DuckDB warehouse: opening it locked down, and building tables in it from contracts and SQL files."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import polars as pl
 from pipelines import paths
 from pipelines.contracts import Contract
 from pipelines.errors import ContractError, SqlFileError, StudyError, WorkspaceError
-from pipelines.sql_files import SqlFile
+from pipelines.sql_files import Macro, SqlFile
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -121,11 +121,18 @@ def insert(connection: Connection, sql: SqlFile, into: str, values: Mapping[str,
     _run(connection, sql, f"insert into {into} by name", values)
 
 
+def create_macros(connection: Connection, macros: Iterable[Macro]) -> None:
+    """Let the connection call macros; the tables that they read must be there."""
+    for macro in macros:
+        connection.execute(macro.text)
+
+
 def _run(connection: Connection, sql: SqlFile, verb: str, values: Mapping[str, Any]) -> None:
     if unknown := sorted(sql.parameters - set(values)):
         raise SqlFileError(f"{paths.relative(sql.path)}: uses ${unknown[0]}, which is no parameter. Correct its name.")
     used = {name: values[name] for name in sql.parameters}
     try:
+        create_macros(connection, sql.macros)
         connection.execute(f"{verb}\n{sql.text}", used)
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
         # These speak of the file's text, never of a row.

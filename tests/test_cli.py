@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from pipelines import cli
 from tests.end_to_end.conftest import oih
 
 
@@ -48,9 +49,9 @@ def test_a_bug_keeps_its_traceback_and_leaves_with_a_code_of_its_own():
     """DuckDB's extension module would add pages of leak reports if the interpreter were taken apart."""
     broken = (
         "import sys, duckdb\n"
-        "from pipelines import cli\n"
+        "from pipelines import cli, study\n"
         "def bug(path):\n    raise KeyError('a bug')\n"
-        "cli.studies.load = bug\n"
+        "study.load = bug\n"
         "sys.argv = ['oih', 'check', 'study.yaml']\n"
         "cli.main()"
     )
@@ -58,3 +59,18 @@ def test_a_bug_keeps_its_traceback_and_leaves_with_a_code_of_its_own():
     assert left.returncode == 70
     assert left.stderr.startswith("Traceback")
     assert left.stderr.strip().splitlines()[-1] == "KeyError: 'a bug'"
+
+
+def test_a_command_is_in_the_file_of_its_name():
+    """And so is each group of commands."""
+    named = {
+        command.name or command.callback.__name__: command.callback.__module__
+        for command in cli.app.registered_commands
+    }
+    named |= {
+        group.name: command.callback.__module__
+        for group in cli.app.registered_groups
+        for command in group.typer_instance.registered_commands
+    }
+    assert named == {name: f"pipelines.cli.{name}" for name in named}
+    assert named.keys() >= {"run", "check", "mme", "source"}

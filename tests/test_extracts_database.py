@@ -23,12 +23,6 @@ def path(tmp_path) -> Path:
     return folder / "cdm.duckdb"
 
 
-@pytest.fixture
-def connection():
-    with duckdb.connect() as connection:
-        yield connection
-
-
 def built(path: Path, *statements: str) -> Path:
     with duckdb.connect(str(path)) as database:
         for statement in statements:

@@ -21,19 +21,6 @@ def rx(delivery: str, columns: str = "id INTEGER, mg INTEGER minimum=0", **field
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
-    path = tmp_path / "extract"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def connection():
-    with duckdb.connect() as connection:
-        yield connection
-
-
-@pytest.fixture
 def deliver(connection, folder):
     """Put these files, given as rows of ``id,mg``, in place of those in the folder, and load them."""
 

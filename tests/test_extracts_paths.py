@@ -4,10 +4,10 @@ import gzip
 import os
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from pipelines import cli, extracts
+from pipelines import extracts
+from pipelines.cli import intake
 from pipelines.errors import ContractError, ExtractError
 from pipelines.extracts import csv_file, delivered
 from pipelines.study import Study
@@ -21,12 +21,6 @@ def folder(tmp_path) -> Path:
     path = tmp_path / "extract"
     (path / "hosp").mkdir(parents=True)
     return path
-
-
-@pytest.fixture
-def connection():
-    with duckdb.connect() as connection:
-        yield connection
 
 
 def test_files_that_no_contract_reads_are_told_by_their_path(folder, tmp_path):
@@ -46,11 +40,11 @@ def test_files_that_no_contract_reads_are_told_by_their_path(folder, tmp_path):
 def test_a_check_tells_at_most_five_files_of_a_source_in_one_line(folder, tmp_path, capsys):
     study = Study(name="s", title="S", sources={"simulated": {"folder": folder}}, output=tmp_path / "out")
     (folder / "patient.csv").write_text("")
-    cli._print_unread(study)
+    intake.print_unread(study)
     assert capsys.readouterr().out == ""
     for number in range(1, 8):
         (folder / f"x{number}.csv").write_text("")
-        cli._print_unread(study)
+        intake.print_unread(study)
     one, *_, five, _six, seven = capsys.readouterr().out.splitlines()
     assert one.startswith("warning: simulated: 1 file that no contract reads (x1.csv). ")
     assert "(x1.csv, x2.csv, x3.csv, x4.csv, x5.csv)" in five

@@ -124,6 +124,14 @@ SQL = {
     "counts to a product": "select unnest(range(1000000 * 1000000)) as a",
     "counts to one more than may be": "select * from range(1000001)",
     "closes a parenthesis": "select 1 as a) union all (select 1 as a",
+    "defines a macro": "create macro names_opioid(drug_text) as true",
+    "shadows a macro before it selects": "create temp macro names_opioid(drug_text) as true; select 1 as a",
+    "calls a macro of another schema": "select raw_north.names_opioid(a) as a from raw_north.t",
+    "calls a macro of the warehouse": "select main.names_opioid(a) as a from raw_north.t",
+    "calls a macro of another database": "select other.main.names_opioid(a) as a from raw_north.t",
+    "calls a macro by a text": "select a.names_opioid() as a from raw_north.t",
+    "calls a macro that no file has": "select names_tobacco(a) as a from raw_north.t",
+    "selects from a macro": "select * from names_opioid('codeine')",
 }
 
 
@@ -159,6 +167,7 @@ def test_no_query_of_a_contract_gets_hostile_sql_past_the_gate(text, contract_fi
         "select case when a then 1 end as a, try_cast(b as date) as b from raw_north.t union all select 1, null",
         "select $window_days as a",
         "select distinct on (a) a, b from raw_north.t order by a, b desc nulls last limit 5",
+        "select names_opioid(a) as a, Names_Adjuvant(b) as b from raw_north.t",
     ],
 )
 def test_plain_selects_pass(text, tmp_path):

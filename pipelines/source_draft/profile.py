@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import contracts, extracts, identifiers, warehouse
+from pipelines import contracts, extracts, identifiers, sql_files, warehouse
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
 from pipelines.extracts.delivered import SUFFIXES, sql_name, sql_text
@@ -135,6 +135,8 @@ def profiles(files: Sequence[Path]) -> tuple[Path, list[TableProfile]]:
         warehouse.opened(Path(place) / "profile.duckdb", [folder]) as connection,
     ):
         warehouse.build_reference(connection, contracts.all_contracts()["reference.opioid_name"])
+        names_opioid = sql_files.macro("names_opioid")
+        warehouse.create_macros(connection, [*names_opioid.calls, names_opioid])
         return folder, [_profile(connection, folder, table, glob) for table, glob in _tables(folder, found)]
 
 
@@ -278,12 +280,7 @@ def _numbers_people(name: str) -> bool:
 
 
 def _opioid_values(connection: Connection) -> int:
-    [[found]] = connection.execute(
-        """select count(*) from (
-            select ' ' || regexp_replace(lower(text), '[^a-z]+', ' ', 'g') || ' ' as words from value
-        ) as text
-        semi join reference.opioid_name as opioid_name on contains(text.words, ' ' || opioid_name.word || ' ')"""
-    ).fetchall()
+    [[found]] = connection.execute("select count(*) from value where names_opioid(text)").fetchall()
     return found
 
 
