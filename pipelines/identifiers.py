@@ -26,7 +26,7 @@ from pipelines import contracts, extracts, identifier_patterns, paths
 from pipelines.contracts import Contract
 from pipelines.errors import IdentifierError
 from pipelines.extracts import sample, value_screen
-from pipelines.extracts.delivered import sql_name, sql_text
+from pipelines.extracts.delivered import NDJSON_SUFFIXES, sql_name, sql_text
 from pipelines.settings import Settings
 from pipelines.study import Study
 from pipelines.warehouse import Connection
@@ -154,12 +154,14 @@ def _look(connection: Connection, contract: Contract, where: str, path: Path, se
     findings: dict[tuple[str, str], Finding] = {}
     births: list[tuple[Finding, list[int]]] = []
     years: list[int] = []
+    is_json = where.lower().endswith(NDJSON_SUFFIXES)
     for place, (column, told) in enumerate(zip(delivered, counts, strict=True), 1):
         distinct = told["distinct_count"]
         shown = (
             column if re.search(r"[A-Za-z]", column) and not identifier_patterns.is_value(column) else f"number {place}"
         )
-        by_name = {row["kind"]: told[f"name_{row['number']}"] for row in _names_of(column)}
+        passed = {"url"} if is_json and identifier_patterns.names_definition(column) else set()
+        by_name = {row["kind"]: told[f"name_{row['number']}"] for row in _names_of(column) if row["kind"] not in passed}
         is_birth = BIRTH in by_name
         if not is_birth and told["latest_year"]:
             years.append(told["latest_year"])
@@ -170,7 +172,7 @@ def _look(connection: Connection, contract: Contract, where: str, path: Path, se
             elif value_count and (kind != AGE or _is_ungrouped(told["high_ages"], settings)):
                 findings[column, kind] = replace(finding, by="name and values") if kind == AGE else finding
         for kind, value_count in _kinds_by_pattern(told, settings):
-            if (column, kind) not in findings:
+            if (column, kind) not in findings and kind not in passed:
                 findings[column, kind] = Finding(source, where, shown, kind, "pattern", value_count, distinct)
     return _Looked(list(findings.values()), births, max(years, default=None))
 
