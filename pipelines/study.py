@@ -216,7 +216,7 @@ class Study(_Strict):
 
 
 def load(path: Path) -> Study:
-    """Read a study file; relative folders start at the file.
+    """Read a study file; relative paths start at the file and may go up from there, absolute ones stay as they are.
 
     Raises:
         StudyError: The file is missing, is not a study, or names what the project does not have.
@@ -334,13 +334,17 @@ def _with_absolute_folders(path: Path, study: Study) -> Study:
 def _followed(path: Path, key: str, said: Path) -> Path:
     """Where a path of a study file leads: not elsewhere by a way back up inside, nor by a link out of its folder.
 
-    Links beyond the study file's own folder are how the machine is laid out.
+    Extracts are seldom kept beside study files, so a path may be absolute, or go up at its beginning (``../extract``):
+    both say in plain sight where they lead. Links beyond the study file's own folder are how the machine is laid out.
     """
     if any(ord(letter) < 32 for letter in str(said)):
         raise StudyError(f"{path}: {key} has a character that no path has. Write it anew.")
     names = [part for part in said.parts if part != ".."]
     if list(said.parts[len(said.parts) - len(names) :]) != names:
-        raise StudyError(f"{path}: {key} goes down and up again (..). Write where it leads.")
+        raise StudyError(
+            f"{path}: {key} goes down and up again (..). Write where it leads: a relative path starts at the study "
+            "file and may go up from there first, as ../extract does."
+        )
     base = path.resolve().parent
     written = Path(os.path.normpath(base / said))
     real = written.resolve()

@@ -540,6 +540,37 @@ def test_paths_that_lead_where_they_say_are_fine(tmp_path):
     assert studies.load(file).sources["simulated"].folder == tmp_path / "beside"
 
 
+@pytest.mark.parametrize("key", ["folder", "output", "truth", "ndc_table"])
+@pytest.mark.parametrize("place", ["../beside/it", "{root}/beside/it"])
+def test_a_path_goes_up_from_the_study_file_or_is_absolute(key, place, tmp_path):
+    (tmp_path / "beside").mkdir()
+    if key == "ndc_table":
+        (tmp_path / "beside" / "it").write_text("ndc,drug_text\n12345-6789-01,MORPHINE 5 MG TABLET\n")
+        (tmp_path / "beside" / "it").rename(tmp_path / "beside" / "it.csv")
+        place += ".csv"
+    said = place.format(root=tmp_path)
+    study = studies.load(
+        study_file(
+            tmp_path / "studies", **({"sources": {"simulated": {key: said}}} if key == "folder" else {key: said})
+        )
+    )
+    found = study.sources["simulated"].folder if key == "folder" else getattr(study, key)
+    assert found == tmp_path / "beside" / Path(said).name
+
+
+@pytest.mark.parametrize("key", ["sources.simulated.folder", "output", "truth", "ndc_table"])
+def test_a_path_that_goes_down_and_up_is_told_where_it_starts(key, tmp_path):
+    said = "../beside/../elsewhere"
+    is_folder = key.endswith("folder")
+    file = study_file(tmp_path / "s", **({"sources": {"simulated": {"folder": said}}} if is_folder else {key: said}))
+    with pytest.raises(StudyError) as refused:
+        studies.load(file)
+    assert str(refused.value) == (
+        f"{file}: {key} goes down and up again (..). Write where it leads: a relative path starts at the study "
+        "file and may go up from there first, as ../extract does."
+    )
+
+
 def test_an_output_with_what_the_study_or_a_run_put_there_is_fine(tmp_path):
     file = study_file(tmp_path, sources={"simulated": {"folder": "out/simulated/extract"}}, truth="out/truth")
     for name in ("simulated/extract", "truth"):
