@@ -22,7 +22,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import contracts, extracts, identifier_patterns, paths
+from pipelines import extracts, identifier_patterns, paths
 from pipelines.contracts import Contract
 from pipelines.errors import IdentifierError
 from pipelines.extracts import sample, value_screen
@@ -77,7 +77,7 @@ def screen(connection: Connection, study: Study) -> list[Finding]:
             connection,
             source,
             delivered.folder,
-            contracts.raw_contracts(source),
+            study.raw_contracts(source),
             study.settings,
             has_ages=delivered.dates != "shifted",
         )

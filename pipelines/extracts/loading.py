@@ -122,9 +122,11 @@ def load(
         ]
         earlier = history.taken(work, contract, source)
         if not (files or earlier or contract.may_be_missing):
+            kind = "table" if is_database(folder) else "file"
+            schema = f", schema {contract.database_schema}" if contract.database_schema else ""
             raise ExtractError(
-                f"{files_of(contract)}: no such {'table' if is_database(folder) else 'file'} in {folder}. "
-                "Deliver it, or correct the folder."
+                f"{files_of(contract)}: no such {kind} in {folder}{schema}. Deliver it, or correct "
+                f"{'the schema' if schema else 'the folder'}."
             )
         is_added = bool(earlier) and history.are_kept(earlier)
         copies: dict[str, list[str]] = {}
