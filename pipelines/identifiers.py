@@ -182,12 +182,15 @@ def _value_counts(connection: Connection, rows: pl.DataFrame, settings: Settings
     connection.register("sampled", rows)
     limit = settings.identifier_value_count
     # A value without a letter or digit is a mask, such as ___.
-    values = " union all ".join(
-        f"(select {place} as place, value from "
-        f"(select distinct trim({identifier_patterns.plain(sql_name(name))}) as value from sampled) "
-        f"where value similar to '.*[A-Za-z0-9].*' order by hash(value) limit {limit})"
+    texts = " union all ".join(
+        f"(select distinct {place} as place, {sql_name(name)} as text from sampled)"
         for place, name in enumerate(rows.columns)
     )
+    values = f"""
+        select place, value
+        from (select distinct place, trim({identifier_patterns.plain("text")}) as value from ({texts}))
+        where value similar to '.*[A-Za-z0-9].*'
+        qualify row_number() over (partition by place order by hash(value)) <= {limit}"""
     filled = ", ".join(f"count({sql_name(name)})" for name in rows.columns)
     patterns = ",\n".join(
         f"count(*) filter ({identifier_patterns.matches('value', row)}) as pattern_{row['pattern_number']}"

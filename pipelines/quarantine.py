@@ -200,7 +200,7 @@ def _delivered(connection: Connection, contract: Contract, source: str, study: S
     with duckdb.connect() as extracts:
         now = delivered_files(extracts, contract, folder)
     files = [DeliveredFile(connection, contract, path, where, "") for where, path in now.items()]
-    return [*files, *history.taken(connection, contract, source)]
+    return [*history.taken(connection, contract, source), *files]  # a file that was corrected is what it is now
 
 
 def _read(study: Study, file: Path, source: str, table: str) -> pl.DataFrame:
