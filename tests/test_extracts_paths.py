@@ -4,7 +4,6 @@ import gzip
 import os
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pyreadstat
 import pytest
