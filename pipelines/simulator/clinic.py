@@ -29,6 +29,8 @@ Array = NDArray[Any]
 
 BASELINE_DAYS = 90  # kept before the first recorded day, so that every escalation has a baseline
 NEVER = 1_000_000
+DRIFT_DAYS = 120
+CARE_NRS = 0.8  # what care without opioids takes away half a year after it took their place
 POLICY_DAY = 550  # from here on prescribers raise less, and taper high doses more
 SCHEDULED, UNSCHEDULED, EMERGENCY, INPATIENT = range(4)  # what a score was taken at
 
@@ -57,7 +59,7 @@ class Clinic:
         self.noise = people.noise_sd * self.body_rng.standard_normal(n)
         self.reported = np.zeros(n)
         self.taper_left, self.taper_cut = np.zeros(n, dtype=int), np.zeros(n)
-        self.rehab_start = np.full(n, NEVER)
+        self.rehab_start, self.care_start = np.full(n, NEVER), np.full(n, NEVER)
         self.steps = np.zeros(n, dtype=int)
         self.acute_start = np.full(n, -NEVER)
         self.yearly_acute = 0.04 + 0.8 * (people.therapy == "short_course")
@@ -83,12 +85,14 @@ class Clinic:
     def live(self, day: int) -> None:
         """Live one day under whatever is prescribed."""
         people, rng = self.people, self.body_rng
-        keep = np.exp(-1 / 120)  # nociception drifts over months, reports vary over days
+        keep = np.exp(-1 / DRIFT_DAYS)  # nociception drifts over months, reports vary over days
         shock = np.sqrt(1 - keep**2) * rng.standard_normal(self.n)
         self.drift = keep * self.drift + people.nociception_sd * shock
         self.noise = 0.6 * self.noise + 0.8 * people.noise_sd * rng.standard_normal(self.n)
         ramp = people.ramp_nrs * np.clip((day - people.ramp_start) / people.ramp_days, 0, 1)
-        rehab = np.clip(0.03 * (day - self.rehab_start), 0, 2)
+        rehab = np.clip(0.03 * (day - self.rehab_start), 0, 2) + np.clip(
+            CARE_NRS * (day - self.care_start) / 180, 0, CARE_NRS
+        )
         acute = 3 * np.clip(1 - (day - self.acute_start) / 30, 0, 1)
         nociception = np.clip(people.nociception_nrs + self.drift + ramp - rehab + acute, 0, 12)
         left = self.supply_end - day
@@ -195,6 +199,8 @@ class Clinic:
         raises = ~cuts & ~rotates & (day >= self.acute_start[who] + 30) & (luck[3] < odds / (1 + odds))
         stops = (luck[4] < 0.004) | (cuts & (self.taper_left[who] == 0) & (luck[5] < 0.25))
         self.is_under_review[who] = False
+        cared_for = who[stops & (rng.random(n) < 0.58)]
+        self.care_start[cared_for] = np.minimum(self.care_start[cared_for], day)
 
         plan, family = self.plan[who], self.family[who]
         size = np.clip(1.4 * np.exp(log_spread(0.25) * rng.standard_normal(n)), 1.15, 2.5)

@@ -72,7 +72,7 @@ def draw_people(rng: np.random.Generator, n: int, world: World) -> People:
     therapy = rng.choice(list(THERAPIES), n, p=list(THERAPIES.values()))
     is_tolerance, is_undertreated = true_class == "tolerance", true_class == "undertreated"
 
-    ordinary_analgesia = normal(centre(0.27, 0.15, 0.40), 0.12, 0.03, 0.6)
+    ordinary_analgesia = normal(centre(0.33, 0.15, 0.40), 0.12, 0.03, 0.6)
     analgesia_max = np.where(is_undertreated, normal(0.5, 0.1, 0.03, 0.8), ordinary_analgesia)
     tolerance_max = np.where(is_tolerance, lognormal(6, 0.4), lognormal(1.6, 0.5))
     oih_max = normal(centre(4.5, 3, 6), 1.2, 1.8, 9)
@@ -81,7 +81,7 @@ def draw_people(rng: np.random.Generator, n: int, world: World) -> People:
     is_lasting = (rng.random(n) < 0.25) & world.randomise  # months after abstinence some are not as before
     body = Physiology(
         analgesia_max=world.emax_scale * analgesia_max,
-        analgesia_half_mme=lognormal(centre(45, 30, 70), log_spread(0.6)),
+        analgesia_half_mme=lognormal(centre(33, 30, 70), log_spread(0.6)),
         tolerance_max=tolerance_max * np.exp2(centre(0, -1, 1)),
         tolerance_rate=_rate(np.where(is_tolerance, 35, 14) * np.exp2(centre(0, -1, 1))),
         hyperalgesia_max_nrs=hyperalgesia_max * world.hyperalgesia_scale,

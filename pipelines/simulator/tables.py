@@ -187,10 +187,11 @@ def procedures(rng: np.random.Generator, clinic: Clinic) -> pl.DataFrame:
     rows: list[tuple[Array, ...]] = [(who, day, surgery[:, 0], surgery[:, 1])]
     who, day = scatter(rng, everyone, 0.08 * span / 365, 0, span)
     rows.append((who, day, np.full(len(who), "CPT4"), pick(rng, INJECTIONS, len(who))))
-    improved = np.flatnonzero((people.true_class == "taper_improver") & (clinic.rehab_start < NEVER))
-    improved = improved[rng.random(len(improved)) < 0.6]
+    start = np.where(rng.random(n) < 0.6, clinic.rehab_start, NEVER)
+    start = np.minimum(start, clinic.care_start)
+    begun = np.flatnonzero(start < NEVER)
     who, day = scatter(rng, everyone, 0.12 * span / 365, 0, span)
-    who, day = np.concatenate([who, improved]), np.concatenate([day, clinic.rehab_start[improved]])
+    who, day = np.concatenate([who, begun]), np.concatenate([day, start[begun]])
     who, day = np.repeat(who, 8), np.repeat(day, 8) + np.tile(np.arange(8) * 5, len(who))  # 8 sessions in 5 weeks
     rows.append((who, day, np.full(len(who), "CPT4"), pick(rng, THERAPIES, len(who))))
     who, day, code_system, code = _stack(rows)

@@ -37,9 +37,9 @@ class World(BaseModel):
     hyperalgesia_scale: float = Field(1.0, ge=0)
     hyperalgesia_half_mme: float = Field(75.0, gt=0)
     emax_scale: float = Field(1.0, ge=0)
-    drift_sd_nrs: float = Field(1.0, ge=0)
+    drift_sd_nrs: float = Field(1.1, ge=0)
     report_sd_nrs: float = Field(1.25, ge=0)
-    escalation_slope: float = 0.28
+    escalation_slope: float = 0.34
     taper_scale: float = Field(1.0, ge=0)
     score_density: float = Field(1.0, ge=0)
     late_entry_share: float = Field(0.2, ge=0, le=1)
