@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 BASELINE_DAYS = 90  # kept before the first recorded day, so that every escalation has a baseline
 NEVER = 1_000_000
-DRIFT_DAYS = 120
+DRIFT_DAYS = 300  # so slowly, or matched maintainers would not go on improving as they do in Hayes 2020
 CARE_NRS = 0.8  # what care without opioids takes away half a year after it took their place
 POLICY_DAY = 550  # from here on prescribers raise less, and taper high doses more
 SCHEDULED, UNSCHEDULED, EMERGENCY, INPATIENT = range(4)  # what a score was taken at

@@ -104,7 +104,7 @@ def draw_people(rng: np.random.Generator, n: int, world: World) -> People:
         therapy=therapy,
         body=body,
         nociception_nrs=normal(centre(5.9, 4.8, 6.5), 2.0, 1.5, 9.5),
-        nociception_sd=centre(world.drift_sd_nrs, 0.6, 1.4),
+        nociception_sd=centre(world.drift_sd_nrs, 0.9, 1.9),
         noise_sd=centre(world.report_sd_nrs, 0.8, 2.0),
         adherence=np.where(rng.random(n) < 0.92, 1, rng.uniform(0.4, 1, n)),
         short_days=np.where(true_class == "inter_dose_withdrawal", rng.integers(4, 9, n), 0),

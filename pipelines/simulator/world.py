@@ -37,7 +37,7 @@ class World(BaseModel):
     hyperalgesia_scale: float = Field(1.0, ge=0)
     hyperalgesia_half_mme: float = Field(75.0, gt=0)
     emax_scale: float = Field(1.0, ge=0)
-    drift_sd_nrs: float = Field(1.1, ge=0)
+    drift_sd_nrs: float = Field(1.4, ge=0)
     report_sd_nrs: float = Field(1.25, ge=0)
     escalation_slope: float = 0.34
     taper_scale: float = Field(1.0, ge=0)

@@ -34,15 +34,15 @@ TARGETS: dict[str, tuple[float, float, str]] = {
     "dose up by 15 % in 2 years, share": (0.195, 0.39, "Morasco 2020, Pain 161:1332 (.195); Hayes 2020 (.39)"),
     "dose up by 20 % between half-years, share": (0.195, 0.39, "Hayes 2020: 20,767 of 53,187"),
     "escalators, days 0-90 less before, NRS": (-0.1, 0.1, "Hayes 2020: 4.68 less 4.64"),
-    "escalators, days 91-180 less before, NRS": (-0.15, 0.1, "Hayes 2020: 4.53 less 4.64"),
+    "escalators, days 91-180 less before, NRS": (-0.21, -0.01, "Hayes 2020: 4.53 less 4.64, give or take 0.1"),
     "matched maintainers, days 0-90 less before, NRS": (-0.34, -0.27, "Hayes 2020: 4.32 less 4.59"),
     "matched maintainers, days 91-180 less before, NRS": (-0.34, -0.27, "Hayes 2020: 4.25 less 4.59"),
-    "difference in differences, days 0-90, NRS": (0.22, 0.40, "Hayes 2020: 0.31"),
-    "difference in differences, days 91-180, NRS": (0.14, 0.32, "Hayes 2020: 0.23"),
+    "difference in differences, days 0-90, NRS": (0.21, 0.41, "Hayes 2020: 0.31, give or take 0.1"),
+    "difference in differences, days 91-180, NRS": (0.13, 0.33, "Hayes 2020: 0.23, give or take 0.1"),
     "tapers after a stable year at 50 MME, share": (0.10, 0.22, "Fenton 2019, PMC6902834"),
-    "pain in the year after stopping, NRS per year": (-0.4, 0.0, "McPherson 2018: -0.20, without hyperalgesia"),
-    "opioid against none at 12 weeks, NRS": (-0.8, -0.6, "Busse 2018, JAMA 320:2448: -0.69 cm"),
-    "potency lost on 78 mg a day for 30 days": (0.38, 0.46, "Chu 2012, Pain 153:1583: .42"),
+    "pain in the year after stopping, NRS per year": (-0.4, 0.0, "McPherson 2018: -0.20, not different from 0"),
+    "opioid against none at 12 weeks, NRS": (-0.82, -0.56, "Busse 2018, JAMA 320:2448: -0.69 cm, 95 % interval"),
+    "potency lost on 78 mg a day for 30 days": (0.38, 0.46, "Chu 2012, Pain 153:1583: .42, give or take .04"),
 }
 
 
