@@ -39,7 +39,7 @@ class World(BaseModel):
     emax_scale: float = Field(1.0, ge=0)
     drift_sd_nrs: float = Field(1.4, ge=0)
     report_sd_nrs: float = Field(1.25, ge=0)
-    escalation_slope: float = 0.34
+    escalation_slope: float = 0.36
     taper_scale: float = Field(1.0, ge=0)
     score_density: float = Field(1.0, ge=0)
     late_entry_share: float = Field(0.2, ge=0, le=1)
