@@ -688,7 +688,7 @@ def test_of_the_omop_extract_the_source_value_of_persons_is_found_and_nothing_el
 
 
 def test_the_simulated_extract_has_no_identifier(tmp_path):
-    simulator.write(simulator.simulate(60, 7), tmp_path)
+    simulator.write(simulator.simulate(60, 10), tmp_path)
     assert _found(tmp_path / "extract", ".csv") == []
     study = studies.Study(
         name="s", title="S", sources={"simulated": {"folder": tmp_path / "extract"}}, output=tmp_path / "out"
