@@ -265,7 +265,9 @@ class Settings(BaseModel):
     treated_from_day: int = _setting(30, "day", GUICHARD, "Day after a change of opioid from which pain is read", ge=1)
     treated_to_day: int = _setting(90, "day", WASSERMAN, "Last day on which that response is not yet a kept one", ge=1)
     treated_late_day: int = _setting(180, "day", WASSERMAN, "Last day on which a response is read as kept", ge=1)
-    switched_from_day: int = _setting(60, "day", DESIGN, "Day after other treatment began from which pain is read", ge=1)
+    switched_from_day: int = _setting(
+        60, "day", DESIGN, "Day after other treatment began from which pain is read", ge=1
+    )
     recognition_min_days: int = _setting(
         270, "day", DESIGN, "Follow-up from which it tells something that no clinician noted hyperalgesia", ge=1
     )
