@@ -191,12 +191,52 @@ class Settings(BaseModel):
     strong_se: float = _setting(1.645, "SE", DESIGN, "Standard errors a strong change must exceed (95 %, one-sided)")
     proximal_fall_limit_nrs: float = _setting(-0.3, "NRS point", DESIGN, "R - B0 below this is no paradox")
     paradox_min_dose_ratio: float = _setting(1.3, "ratio", DESIGN, "Smallest dose ratio R to B1 of a paradox", gt=1)
+    no_benefit_min_dose_ratio: float = _setting(
+        1.5, "ratio", DESIGN, "Smallest dose ratio R to B1 of an escalation without benefit", gt=1
+    )
+    no_benefit_min_nrs: float = _setting(5.0, "NRS point", DESIGN, "Pain in R that is still high", ge=0, le=10)
     relief_nrs: float = _setting(-1.0, "NRS point", FARRAR, "E - B0 at or below this is early relief", lt=0)
     waning_nrs: float = _setting(1.0, "NRS point", FARRAR, "R2 - E at or above this is relief that waned", gt=0)
+    slope_min_nrs: float = _setting(
+        0.5, "NRS point", DESIGN, "Rise, or fall, of pain for a doubling of the dose that counts", gt=0
+    )
+    slope_lag_days: int = _setting(14, "day", DESIGN, "Days that the dose lies before pain, which drives it too", ge=1)
+    slope_dose_days: int = _setting(14, "day", DESIGN, "Days over which that dose is averaged", ge=1)
+    slope_ridge_weeks: float = _setting(
+        1.0, "week", DESIGN, "Scored weeks, a doubling or a year off the mean, that weigh as much as the ridge", gt=0
+    )
+    slope_min_scored_weeks: int = _setting(6, "week", DESIGN, "Scored weeks that a slope needs", ge=3)
+    slope_min_dose_sd: float = _setting(0.1, "doubling", DESIGN, "SD of the doublings that a slope must exceed", ge=0)
+    slope_min_steps: int = _setting(2, "step", DESIGN, "Separate rises or falls of the dose that a slope needs", ge=1)
+    slope_block_days: int = _setting(28, "day", DESIGN, "Days of a block of the bootstrap", ge=7)
+    slope_draw_count: int = _setting(200, "draw", DESIGN, "Draws of the bootstrap", ge=50)
+    spread_from_day: int = _setting(-30, "day", DESIGN, "First day on which a region of pain is new")
+    spread_to_day: int = _setting(180, "day", DESIGN, "Last day on which one is looked for")
+    spread_min_regions: int = _setting(2, "region", DESIGN, "New regions of the body that are spread", ge=1)
+    spread_min_coded_days: int = _setting(
+        2, "day", DESIGN, "Days with a diagnosis that look-back and spread window need each", ge=1
+    )
+    creeping_min_months: int = _setting(3, "month", DESIGN, "Months of stable dose before tolerance shows", ge=1)
+    creeping_rise_nrs: float = _setting(0.15, "NRS point", DESIGN, "Rise of pain in each of them", gt=0)
+    creeping_relief_nrs: float = _setting(-0.8, "NRS point", DESIGN, "E - B0 at or below this is relief after it", lt=0)
+    creeping_waning_nrs: float = _setting(0.8, "NRS point", DESIGN, "R2 - E at or above this is waning again", gt=0)
+    creeping_min_scored_weeks: int = _setting(6, "week", DESIGN, "Scored weeks that the slope of pain needs", ge=3)
+    undertreated_max_mme: float = _setting(
+        50.0, "MME/day", DESIGN, "Dose in R below which relief speaks for undertreatment; not a target", gt=0
+    )
+    intense_min_mme: float = _setting(100.0, "MME/day", DESIGN, "Dose in R of an intense exposure; not a target", gt=0)
+    intense_min_days: int = _setting(180, "day", DESIGN, "Days of therapy before the index date that make it one", ge=0)
+    leaning_rise_nrs: float = _setting(0.5, "NRS point", DESIGN, "Adjusted rise with which pain leans upwards", gt=0)
     taper_min_cut: float = _setting(0.25, "share", FENTON, "Smallest cut against R that makes a taper", gt=0, lt=1)
     taper_mean_days: int = _setting(60, "day", FENTON, "Days over which the dose after a cut is averaged", ge=1)
     withdrawal_days: int = _setting(28, "day", RIEB, "Days after the last cut that are never read")
     dechallenge_to_days: int = _setting(180, "day", RIEB, "Last day after the last cut that is read")
+    kept_min_cut: float = _setting(
+        0.15, "share", FENTON, "Smallest cut against R while pain is read after a taper", gt=0, lt=1
+    )
+    co_intervention_days: int = _setting(60, "day", DESIGN, "Days around a taper that count as around it", ge=0)
+    new_treatment_days: int = _setting(90, "day", DESIGN, "Days without a treatment after which it is new", ge=1)
+    worsening_nrs: float = _setting(1.0, "NRS point", FARRAR, "Worsening after a taper that counts", gt=0)
     improvement_nrs: float = _setting(-1.0, "NRS point", FARRAR, "Weak improvement after a taper", lt=0)
     strong_improvement_nrs: float = _setting(-2.0, "NRS point", FARRAR, "Strong improvement after a taper", lt=0)
 
@@ -249,6 +289,8 @@ class Settings(BaseModel):
         for window in windows:
             if getattr(self, f"{window}_from_day") > getattr(self, f"{window}_to_day"):
                 raise ValueError(f"{window}_from_day is after {window}_to_day")
+        if not -self.look_back_days < self.spread_from_day < self.spread_to_day:
+            raise ValueError("spread_from_day is not between the start of the look-back and spread_to_day")
         gaps = self.discontinuation_shortest_days, self.discontinuation_shorter_days, self.discontinuation_days
         if not gaps[0] < gaps[1] < gaps[2]:
             raise ValueError("discontinuation_shortest_days, _shorter_days and _days do not grow")
