@@ -143,7 +143,9 @@ class Settings(BaseModel):
     taper_baseline_months: int = _setting(12, "month", FENTON, "Months of stable dose before a taper", ge=1)
     taper_baseline_min_mme: float = _setting(50.0, "MME/day", FENTON, "Smallest mean dose of these months", ge=0)
     abrupt_min_fall: float = _setting(0.3, "share", ABRUPT, "A larger fall from month to month is abrupt", gt=0, lt=1)
-    quarter_months: int = _setting(3, "month", DESIGN, "Months of stable or known dose before a cohort is entered", ge=1)
+    quarter_months: int = _setting(
+        3, "month", DESIGN, "Months of stable or known dose before a cohort is entered", ge=1
+    )
     taper_fast_week_share: float = _setting(
         0.1, "share", FAST_TAPER, "A taper that falls by more of its baseline in a week is fast", gt=0, lt=1
     )
