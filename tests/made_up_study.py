@@ -56,6 +56,10 @@ VOTES = {
         ("ABSTAIN", None, "follow_up_too_short", 0.02),
     ],
 }
+VOTES |= {
+    rule: [(vote, "weak", None, share), ("NONE", None, None, 1 - share)]
+    for rule, vote, share in (("LF09", "WD", 0.03), ("LF10", "PROG", 0.06), ("LF12", "UND", 0.04))
+}
 UNJUDGED = {"too_few_scores_distal": 0.5, "too_few_scores_response": 0.4, "dose_unknown": 0.1}
 RISE_NRS = {"strong_candidate": 1.6, "probable": 1.8, "possible": 1.2, "mixed": 0.5, "alternative_more_likely": -1.0}
 INDEX_DATE = date(2015, 1, 1)
@@ -199,7 +203,10 @@ def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generato
     episode = pl.concat([inside, again]).with_row_index("number")
     episode = episode.with_columns(
         episode_id=pl.format("{}:{}", "patient_index", "number"),
+        index_kind=pl.lit("dose_led"),
         index_date=INDEX_DATE,
+        linked_since_date=INDEX_DATE,
+        matched_count=0,
         follow_up_end_date=date(2015, 12, 31),
         data_grade=pl.Series(rng.choice(["A", "B", "C"], len(episode))),
         step_count=pl.Series(rng.choice([1, 2], len(episode), p=[0.9, 0.1])),
