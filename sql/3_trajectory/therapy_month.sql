@@ -23,7 +23,8 @@ therapy_number as (
     select
         patient_index,
         first_date,
-        unnest(range(0, greatest(last_date - first_date + 1, 0) // $month_days)) as month_number
+        unnest(range(0, least((last_date - first_date + 1) // $month_days, 1000)))
+            as month_number
     from therapy
 ),
 
@@ -44,9 +45,15 @@ piece as (
         period.end_date - therapy.first_date as to_day,
         period.dose_mme,
         period.is_lower_bound,
-        unnest(range(
-            (period.start_date - therapy.first_date) // $month_days,
-            (period.end_date - therapy.first_date) // $month_days + 1
+        (period.start_date - therapy.first_date) // $month_days
+        + unnest(range(
+            0,
+            least(
+                (period.end_date - therapy.first_date) // $month_days
+                - (period.start_date - therapy.first_date) // $month_days
+                + 1,
+                1000
+            )
         )) as month_number
     from trajectory.dose_period as period
     inner join therapy using (patient_index)
