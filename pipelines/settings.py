@@ -174,6 +174,14 @@ class Settings(BaseModel):
     persistent_from_day: int = _setting(90, "day", PERSISTENT, "First day on which a fill after surgery is persistent")
     persistent_to_day: int = _setting(180, "day", PERSISTENT, "Last day on which a fill after surgery is persistent")
 
+    prior_shares: list[float] = _setting(
+        [0.01, 0.02, 0.05, 0.10, 0.20, 0.33],
+        "share",
+        "Lee 2011, Pain Physician 14:145 (true prevalence unknown); the range is a design choice",
+        "Shares with hyperalgesia that may be assumed beforehand",
+        min_length=1,
+    )
+
     # Pain windows
     distal_from_day: int = _setting(-365, "day", WINDOWS, "First day of the distal baseline B1")
     distal_to_day: int = _setting(-91, "day", WINDOWS, "Last day of the distal baseline B1")
