@@ -15,6 +15,7 @@ from pipelines import contracts, sql_files, warehouse
 from pipelines.settings import Settings
 
 CONTRACTS = contracts.all_contracts()
+PARAMETERS = Settings().parameters() | {"min_cell_count": 11, "pain_settings": ["outpatient"]}
 CANARY = "patient-canary-4711"
 
 # Each requirement with the one that it presupposes, and the share of patients who then meet it.
@@ -82,12 +83,11 @@ def study(
     _add_episodes(connection, rng, cohort)
     _add_ledger(connection, rng, source)
     _add_specifications(connection, patients)
-    warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
+    for table in ("mme_factor", "published_figure", "null_world_figure"):
+        warehouse.build_reference(connection, CONTRACTS[f"reference.{table}"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
-            warehouse.build_from_sql(
-                connection, sql, CONTRACTS[sql.table], {"min_cell_count": 11, "pain_settings": ["outpatient"]}
-            )
+            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)
     return connection
 
 
