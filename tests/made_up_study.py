@@ -56,7 +56,14 @@ VOTES = {
         ("ABSTAIN", None, "no_taper", 0.8),
         ("ABSTAIN", None, "follow_up_too_short", 0.02),
     ],
+    "LF10": [
+        ("PROG", "weak", None, 0.1),
+        ("NONE", None, None, 0.8),
+        ("ABSTAIN", None, "no_encounter_feed", 0.1),
+    ],
 }
+# Rules that look at what came later, or at events, whether the episode can be judged or not.
+ALWAYS_READ = ("LF06", "LF10")
 UNJUDGED = {"too_few_scores_distal": 0.5, "too_few_scores_response": 0.4, "dose_unknown": 0.1}
 RISE_NRS = {"strong_candidate": 1.6, "probable": 1.8, "possible": 1.2, "mixed": 0.5, "alternative_more_likely": -1.0}
 INDEX_DATE = date(2015, 1, 1)
@@ -216,7 +223,7 @@ def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generato
     for rule, votes in VOTES.items():
         said = rng.choice(len(votes), len(episode), p=[share for *_, share in votes])
         vote, strength, reason = (pl.Series([votes[number][place] for number in said]) for place in range(3))
-        is_cut = pl.lit(rule != "LF06") & ~pl.col("is_classifiable")
+        is_cut = pl.lit(rule not in ALWAYS_READ) & ~pl.col("is_classifiable")
         label = episode.select(
             "episode_id",
             rule=pl.lit(rule),

@@ -604,13 +604,15 @@ def _patterns() -> list[tuple[int, ...]]:
 
 def _vote_patterns() -> pl.DataFrame:
     """Every way in which the rules can vote on an episode, with its tier."""
+    rules = list(made_up_study.VOTES)
     judged = itertools.product(*made_up_study.VOTES.values(), ("A", "C"), (1, 2))
     abstained = [("ABSTAIN", None, reason, 0.0) for reason in made_up_study.UNJUDGED]
-    unjudged = [(vote, vote, sixth, "A", 1) for vote in abstained for sixth in made_up_study.VOTES["LF06"]]
+    always = [made_up_study.VOTES[rule] for rule in made_up_study.ALWAYS_READ]
+    unjudged = [(vote, vote, *said, "A", 1) for vote in abstained for said in itertools.product(*always)]
     rows = []
-    for number, (first, third, sixth, grade, steps) in enumerate([*judged, *unjudged]):
-        for rule, (vote, strength, reason, _) in zip(("LF01", "LF03", "LF06"), (first, third, sixth), strict=True):
-            rows.append((f"{number}", rule, vote, strength, reason, grade, steps, first in abstained))
+    for number, (*said, grade, steps) in enumerate([*judged, *unjudged]):
+        for rule, (vote, strength, reason, _) in zip(rules, said, strict=True):
+            rows.append((f"{number}", rule, vote, strength, reason, grade, steps, said[0] in abstained))
     schema = ["episode_id", "rule", "vote", "strength", "abstain_reason", "data_grade", "step_count", "is_unjudged"]
     said = pl.DataFrame(rows, schema=schema, orient="row", infer_schema_length=None)
     connection = duckdb.connect()
