@@ -20,6 +20,8 @@ AGNOLI = "Agnoli 2021, JAMA 326:411 and Fenton 2019, JAMA Netw Open, PMC6902834 
 ABRUPT = "PMC11044711 (faster than 30 % per month went with overdose in the month after, slower did not)"
 FDA_TOLERANT = "US FDA, prescribing information of transmucosal fentanyl, opioid tolerant: for a week or longer"
 TOLJAN = "Toljan 2018, Med Sci 6:82, PMC6313374 (low dose: 1 to 5 mg a day)"
+GUICHARD = "Guichard 2022, Clin J Pain 38 (published cases responded after 8 days on average, 1 to 28)"
+WASSERMAN = "Wasserman, buprenorphine in suspected hyperalgesia (better at a week, back at baseline by 6 months)"
 RIEB = "Rieb 2016, Pain, PMC5113230 (withdrawal pain lasts about two weeks, so 28 days are left out)"
 CDC_2022 = "Dowell 2022, MMWR Recomm Rep 71(3): cancer, palliative care and sickle cell disease are outside its scope"
 OHDSI_VISITS = "OHDSI ETL-LambdaBuilder, VISIT_OCCURRENCE (inpatient records at most a day apart are one visit)"
@@ -99,6 +101,11 @@ class Settings(BaseModel):
     bridge_gap_days: int = _setting(30, "day", VON_KORFF, "Longest gap in supply within one therapy run", ge=0)
     long_term_span_days: int = _setting(120, "day", VON_KORFF, "Span in which covered days are counted", ge=1)
     long_term_covered_days: int = _setting(90, "day", VON_KORFF, "Covered days that make therapy long-term", ge=1)
+
+    long_stay_days: int = _setting(7, "day", DESIGN, "A longer stay in hospital in any window excludes", ge=1)
+    oud_medication_days: int = _setting(
+        30, "day", DESIGN, "Days up to the index date in which medication for opioid use disorder excludes", ge=0
+    )
 
     # Escalation
     dose_before_days: int = _setting(90, "day", DESIGN, "Days before the index date that give the old dose", ge=1)
@@ -232,6 +239,38 @@ class Settings(BaseModel):
     worsening_nrs: float = _setting(1.0, "NRS point", FARRAR, "Worsening after a taper that counts", gt=0)
     improvement_nrs: float = _setting(-1.0, "NRS point", FARRAR, "Weak improvement after a taper", lt=0)
     strong_improvement_nrs: float = _setting(-2.0, "NRS point", FARRAR, "Strong improvement after a taper", lt=0)
+
+    # Rules that look at events and at what was done after
+    new_acute_days: int = _setting(
+        90, "day", DESIGN, "Days without such a code before an injury, infection, flare or cancer that is new", ge=1
+    )
+    new_drug_days: int = _setting(180, "day", DESIGN, "Days without a class of drugs before a start of it", ge=1)
+    acute_from_day: int = _setting(-30, "day", DESIGN, "First day on which an acute cause counts")
+    acute_to_day: int = _setting(30, "day", DESIGN, "Last day on which an acute cause counts, but for procedures")
+    metabolism_from_day: int = _setting(-30, "day", DESIGN, "First day of a change of what reaches the body")
+    metabolism_to_day: int = _setting(60, "day", DESIGN, "Last day of a change of what reaches the body")
+    withdrawal_rise_nrs: float = _setting(1.5, "NRS point", DESIGN, "Rise of pain that withdrawal brings", gt=0)
+    withdrawal_resolved_nrs: float = _setting(
+        0.5, "NRS point", DESIGN, "Pain no more than this above the one before has resolved", ge=0
+    )
+    early_supply_days: int = _setting(10, "day", DESIGN, "First days of a supply", ge=1)
+    late_supply_days: int = _setting(7, "day", DESIGN, "Last days of a supply", ge=1)
+    min_supply_cycles: int = _setting(2, "cycle", DESIGN, "Supplies scored early and late that can be compared", ge=1)
+    supply_gap_days: int = _setting(3, "day", DESIGN, "Shortest gap in supply that withdrawal may follow", ge=1)
+    gap_rise_days: int = _setting(7, "day", DESIGN, "Days from a gap on in which withdrawal shows", ge=1)
+    cut_rise_days: int = _setting(14, "day", RIEB, "Days from an abrupt cut on in which withdrawal shows", ge=1)
+    withdrawal_drug_days: int = _setting(
+        14, "day", DESIGN, "Days between a cut or gap and the start of a drug against withdrawal", ge=0
+    )
+    treated_from_day: int = _setting(30, "day", GUICHARD, "Day after a change of opioid from which pain is read", ge=1)
+    treated_to_day: int = _setting(90, "day", WASSERMAN, "Last day on which that response is not yet a kept one", ge=1)
+    treated_late_day: int = _setting(180, "day", WASSERMAN, "Last day on which a response is read as kept", ge=1)
+    switched_from_day: int = _setting(
+        60, "day", DESIGN, "Day after other treatment began from which pain is read", ge=1
+    )
+    recognition_min_days: int = _setting(
+        270, "day", DESIGN, "Follow-up from which it tells something that no clinician noted hyperalgesia", ge=1
+    )
 
     # Quality page
     level_shift_months: int = _setting(6, "month", DESIGN, "Months on either side that a month is compared with", ge=2)
