@@ -208,6 +208,7 @@ def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generato
     episode = pl.concat([inside, again]).with_row_index("number")
     episode = episode.with_columns(
         episode_id=pl.format("{}:{}", "patient_index", "number"),
+        index_kind=pl.lit("dose_led"),
         index_date=INDEX_DATE,
         follow_up_end_date=date(2015, 12, 31),
         data_grade=pl.Series(rng.choice(["A", "B", "C"], len(episode))),

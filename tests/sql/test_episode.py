@@ -438,12 +438,8 @@ def test_what_excludes_has_an_order(check_sql):
         TABLE,
         given={
             "episode.escalation": steps("patient_index\n-\n1\n2\n3", increase_date="D+0"),
-            "clean.patient": drawn(
-                "patient_index\n-\n1\n2\n3", birth_year=1960, observation_start_date="D-400"
-            ),
-            "clean.diagnosis": drawn(
-                "patient_index\n-\n1", code_system="ICD10CM", code="C509", diagnosis_date="D-10"
-            ),
+            "clean.patient": drawn("patient_index\n-\n1\n2\n3", birth_year=1960, observation_start_date="D-400"),
+            "clean.diagnosis": drawn("patient_index\n-\n1", code_system="ICD10CM", code="C509", diagnosis_date="D-10"),
             "trajectory.inpatient_stay": drawn(
                 "patient_index\n-\n1\n2", start_date="D-20", end_date="D-10", stay_days=11
             ),
