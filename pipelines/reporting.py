@@ -117,6 +117,7 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
             charts={name: svg(chart) for name, chart in _charts(published, min_cell_count).items()},
             tables={name: _rows(table, min_cell_count) for name, table in published.items()},
             totals=_totals(published["cohort_characteristic"].frame),
+            judged=_judged(published["tier_count"].frame),
             checks=_counted(checks),
             not_passed=_not_passed(checks, min_cell_count),
             deliveries=_select(
@@ -132,7 +133,7 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
                 [study.parenteral_factor_set, study.factor_set],
             ),
             settings=[row | {"value": getattr(study.settings, row["name"])} for row in settings.described()],
-            rules={sql.path.stem.split("_")[0].upper(): sql for sql in sql_files.rules()},
+            rules={sql.rule: sql for sql in sql_files.rules()},
         )
     )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -220,6 +221,15 @@ def _totals(cohort: pl.DataFrame) -> dict[str, int | None]:
         counts = cohort.group_by("characteristic").agg(name)[name]
         totals[name] = max((sum(found) for found in counts if None not in found), default=None)
     return totals
+
+
+def _judged(tier_count: pl.DataFrame) -> dict[str, int | None]:
+    """Episodes that can be judged, by what begins them; None where a tier of them is withheld."""
+    judged = tier_count.filter(pl.col("tier") != "insufficient_data")
+    return {
+        kind: None if rows["episode_count"].has_nulls() else rows["episode_count"].sum()
+        for (kind,), rows in judged.group_by("index_kind", maintain_order=True)
+    }
 
 
 def _counted(checks: Sequence[CheckResult]) -> list[Row]:
@@ -336,14 +346,19 @@ def svg(chart: Row) -> Markup:
     return Markup(f'<svg aria-hidden="true" viewBox="{box}" style="max-width: {width}px">{inside}')
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.REPORTS),
+def templates(*folders: Path) -> jinja2.Environment:
+    """Templates of pages: what they show is escaped, and a name that nothing gives is an error."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
         autoescape=jinja2.select_autoescape(["html"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _environment() -> jinja2.Environment:
+    environment = templates(paths.REPORTS)
     environment.filters |= {
         "count": _count,
         "share": _share,

@@ -20,6 +20,9 @@ AGNOLI = "Agnoli 2021, JAMA 326:411 and Fenton 2019, JAMA Netw Open, PMC6902834 
 ABRUPT = "PMC11044711 (faster than 30 % per month went with overdose in the month after, slower did not)"
 FDA_TOLERANT = "US FDA, prescribing information of transmucosal fentanyl, opioid tolerant: for a week or longer"
 TOLJAN = "Toljan 2018, Med Sci 6:82, PMC6313374 (low dose: 1 to 5 mg a day)"
+HAYES_PAIN = "Hayes 2020, Pain 161:979 (pain in 90 days before, days 0 to 90 and 91 to 180)"
+FAST_TAPER = "Fenton 2019 and Agnoli 2021 (faster than 10 % a week)"
+PERSISTENT = "Definitions of new persistent use, Anesthesiology 2020;132:1528 (fills in days 90 to 180)"
 GUICHARD = "Guichard 2022, Clin J Pain 38 (published cases responded after 8 days on average, 1 to 28)"
 WASSERMAN = "Wasserman, buprenorphine in suspected hyperalgesia (better at a week, back at baseline by 6 months)"
 RIEB = "Rieb 2016, Pain, PMC5113230 (withdrawal pain lasts about two weeks, so 28 days are left out)"
@@ -147,11 +150,37 @@ class Settings(BaseModel):
     taper_baseline_months: int = _setting(12, "month", FENTON, "Months of stable dose before a taper", ge=1)
     taper_baseline_min_mme: float = _setting(50.0, "MME/day", FENTON, "Smallest mean dose of these months", ge=0)
     abrupt_min_fall: float = _setting(0.3, "share", ABRUPT, "A larger fall from month to month is abrupt", gt=0, lt=1)
+    quarter_months: int = _setting(
+        3, "month", DESIGN, "Months of stable or known dose before a cohort is entered", ge=1
+    )
+    taper_fast_week_share: float = _setting(
+        0.1, "share", FAST_TAPER, "A taper that falls by more of its baseline in a week is fast", gt=0, lt=1
+    )
     discontinuation_days: int = _setting(90, "day", DESIGN, "Days without supply that make a discontinuation", ge=1)
     discontinuation_shorter_days: int = _setting(60, "day", DESIGN, "The same, first sensitivity definition", ge=1)
     discontinuation_shortest_days: int = _setting(30, "day", DESIGN, "The same, second sensitivity definition", ge=1)
     tolerant_days: int = _setting(7, "day", FDA_TOLERANT, "Consecutive days of enough opioid that make tolerant", ge=1)
     low_dose_naltrexone_mg: float = _setting(5.0, "mg/day", TOLJAN, "Largest daily dose of low-dose naltrexone", gt=0)
+
+    # Published definitions, rerun
+    published_pain_days: int = _setting(90, "day", HAYES_PAIN, "Days of pain before, after and after that", ge=1)
+    published_pair_nrs: float = _setting(0.5, "NRS point", DESIGN, "Width of the cells of pain that pairs share", gt=0)
+    published_improvement_share: float = _setting(
+        0.3, "share", FARRAR, "Smallest fall of pain that is a clinically meaningful improvement", gt=0, le=1
+    )
+    morasco_days: int = _setting(730, "day", MORASCO, "Days in which a stable dose may rise", ge=1)
+    perioperative_before_days: int = _setting(30, "day", DESIGN, "Fills this long before an operation belong to it")
+    perioperative_after_days: int = _setting(14, "day", DESIGN, "Fills this long after an operation belong to it")
+    persistent_from_day: int = _setting(90, "day", PERSISTENT, "First day on which a fill after surgery is persistent")
+    persistent_to_day: int = _setting(180, "day", PERSISTENT, "Last day on which a fill after surgery is persistent")
+
+    prior_shares: list[float] = _setting(
+        [0.01, 0.02, 0.05, 0.10, 0.20, 0.33],
+        "share",
+        "Lee 2011, Pain Physician 14:145 (true prevalence unknown); the range is a design choice",
+        "Shares with hyperalgesia that may be assumed beforehand",
+        min_length=1,
+    )
 
     # Pain windows
     distal_from_day: int = _setting(-365, "day", WINDOWS, "First day of the distal baseline B1")
@@ -265,7 +294,9 @@ class Settings(BaseModel):
     treated_from_day: int = _setting(30, "day", GUICHARD, "Day after a change of opioid from which pain is read", ge=1)
     treated_to_day: int = _setting(90, "day", WASSERMAN, "Last day on which that response is not yet a kept one", ge=1)
     treated_late_day: int = _setting(180, "day", WASSERMAN, "Last day on which a response is read as kept", ge=1)
-    switched_from_day: int = _setting(60, "day", DESIGN, "Day after other treatment began from which pain is read", ge=1)
+    switched_from_day: int = _setting(
+        60, "day", DESIGN, "Day after other treatment began from which pain is read", ge=1
+    )
     recognition_min_days: int = _setting(
         270, "day", DESIGN, "Follow-up from which it tells something that no clinician noted hyperalgesia", ge=1
     )

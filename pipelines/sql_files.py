@@ -1,4 +1,7 @@
-"""The SQL files under sql/: one file builds one table. Lineage and parameters come from DuckDB's own parser."""
+"""The SQL files under sql/: one file builds one table, or is a macro that others call.
+
+Lineage and parameters come from DuckDB's own parser.
+"""
 
 import re
 from dataclasses import dataclass
@@ -12,6 +15,24 @@ from pipelines.errors import SqlFileError
 
 HEADER_FIELDS = ("Grain", "Key", "Units", "Scope", "Source")
 RULES = paths.SQL / "5_label" / "rules"
+MACROS = paths.SQL / "1_reference" / "macros"
+_MACRO = re.compile(r"(?:--.*\n)+create or replace temp macro (\w+)\(\w+\) as\n(.*);\n", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Macro:
+    """What several files ask of a value, said once.
+
+    Attributes:
+        text: The whole file, which creates it.
+        calls: Macros it calls, each after the ones that it calls itself.
+        reads: Tables it selects from, not those of the macros it calls.
+    """
+
+    name: str
+    text: str
+    calls: tuple["Macro", ...]
+    reads: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -36,19 +57,28 @@ class SqlFile:
         return _listed(self.header["Key"])
 
     @property
+    def rule(self) -> str:
+        """Name of the labelling rule in the file: LF01 of ``lf01_paradoxical_worsening.sql``."""
+        return self.path.stem.split("_")[0].upper()
+
+    @property
     def driving_tables(self) -> list[str]:
         """Raw tables a mapping keeps every row of (header line ``Rows``)."""
         return _listed(self.header.get("Rows", ""))
 
     @cached_property
     def _tree(self) -> Any:
-        return sql_gate.select(self.text, paths.relative(self.path), SqlFileError)
+        return sql_gate.select(self.text, paths.relative(self.path), SqlFileError, macro_names())
+
+    @cached_property
+    def macros(self) -> list[Macro]:
+        """Macros this file calls, each after the ones that it calls itself."""
+        return _called(self._tree)
 
     @cached_property
     def reads(self) -> set[str]:
-        """Tables this file selects from."""
-        tables = [node for node in sql_gate.nodes(self._tree) if node.get("type") == "BASE_TABLE"]
-        return {f"{node['schema_name']}.{node['table_name']}" for node in tables if node["schema_name"]}
+        """Tables this file selects from, itself or by a macro."""
+        return _selected(self._tree).union(*(macro.reads for macro in self.macros))
 
     @cached_property
     def parameters(self) -> set[str]:
@@ -57,7 +87,7 @@ class SqlFile:
 
     @property
     def fingerprint(self) -> str:
-        return sha256(self.text.encode()).hexdigest()[:12]
+        return sha256("".join([self.text, *(macro.text for macro in self.macros)]).encode()).hexdigest()[:12]
 
 
 def read(path: Path) -> SqlFile:
@@ -93,6 +123,27 @@ def read(path: Path) -> SqlFile:
 
 
 @cache
+def macro_names() -> frozenset[str]:
+    return frozenset(path.stem for path in MACROS.glob("*.sql"))
+
+
+@cache
+def macro(name: str) -> Macro:
+    """Read one macro.
+
+    Raises:
+        SqlFileError: The file is not exactly one macro of its name, of one argument.
+    """
+    path = MACROS / f"{name}.sql"
+    text = path.read_text(encoding="utf-8")
+    match = _MACRO.fullmatch(text)
+    if match is None or match[1] != name:
+        raise SqlFileError(f"{paths.relative(path)}: is not one macro of that name. See the others of its folder.")
+    tree = sql_gate.select(f"select {match[2]}", paths.relative(path), SqlFileError, macro_names() - {name})
+    return Macro(name, text, tuple(_called(tree)), frozenset(_selected(tree)))
+
+
+@cache
 def tables() -> list[SqlFile]:
     """The files of the steps that all sources share, in the order of flow."""
     return [read(path) for path in sorted(paths.SQL.glob("[0-9]_*/*.sql"))]
@@ -114,6 +165,16 @@ def shared(source: str) -> list[SqlFile]:
 def rules() -> list[SqlFile]:
     """The labelling rules: each selects its votes."""
     return [read(path) for path in sorted(RULES.glob("*.sql"))]
+
+
+def _selected(tree: Any) -> set[str]:
+    found = [node for node in sql_gate.nodes(tree) if node.get("type") == "BASE_TABLE"]
+    return {f"{node['schema_name']}.{node['table_name']}" for node in found if node["schema_name"]}
+
+
+def _called(tree: Any) -> list[Macro]:
+    named = sorted({str(node.get("function_name")).lower() for node in sql_gate.nodes(tree)} & macro_names())
+    return list(dict.fromkeys(each for name in named for each in (*macro(name).calls, macro(name))))
 
 
 def _listed(text: str) -> list[str]:

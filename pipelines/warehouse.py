@@ -1,6 +1,6 @@
 """The DuckDB warehouse: opening it locked down, and building tables in it from contracts and SQL files."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import polars as pl
 from pipelines import paths
 from pipelines.contracts import Contract
 from pipelines.errors import ContractError, SqlFileError, StudyError, WorkspaceError
-from pipelines.sql_files import SqlFile
+from pipelines.sql_files import Macro, SqlFile
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -39,6 +39,36 @@ def opened(
     with connection:
         try:
             lock_down(connection, spill, readable, memory_limit)
+            yield connection
+        except duckdb.OutOfMemoryException:
+            raise StudyError(f"memory_limit: {memory_limit} is too little for this study. Raise it there.") from None
+
+
+@contextmanager
+def over(path: Path, tables: Iterable[str], memory_limit: str = "4GB") -> Iterator[Connection]:
+    """An empty warehouse in memory that sees some tables of a stored one, which nothing can change.
+
+    Args:
+        tables: What is to be seen under its own name; the stored one as a whole is ``stored``.
+
+    Raises:
+        WorkspaceError: Another process holds the stored warehouse open, or it lacks a table.
+        StudyError: The memory limit is too small for what is done with the connection.
+    """
+    with duckdb.connect() as connection:
+        try:
+            connection.execute(f"attach {_literal(path)} as stored (read_only)")
+            for table in sorted(tables):
+                connection.execute(f"create schema if not exists {table.split('.')[0]}")
+                connection.execute(f"create view {table} as from stored.{table}")
+            lock_down(connection, path.parent / "spill", [], memory_limit)
+        except duckdb.IOException:
+            raise WorkspaceError(f"{path}: another program has the warehouse open. Close it there first.") from None
+        except duckdb.CatalogException:
+            raise WorkspaceError(
+                f"{path}: lacks a table, so another version of the project made it. Run the study again."
+            ) from None
+        try:
             yield connection
         except duckdb.OutOfMemoryException:
             raise StudyError(f"memory_limit: {memory_limit} is too little for this study. Raise it there.") from None
@@ -121,11 +151,18 @@ def insert(connection: Connection, sql: SqlFile, into: str, values: Mapping[str,
     _run(connection, sql, f"insert into {into} by name", values)
 
 
+def create_macros(connection: Connection, macros: Iterable[Macro]) -> None:
+    """Let the connection call macros; the tables that they read must be there."""
+    for macro in macros:
+        connection.execute(macro.text)
+
+
 def _run(connection: Connection, sql: SqlFile, verb: str, values: Mapping[str, Any]) -> None:
     if unknown := sorted(sql.parameters - set(values)):
         raise SqlFileError(f"{paths.relative(sql.path)}: uses ${unknown[0]}, which is no parameter. Correct its name.")
     used = {name: values[name] for name in sql.parameters}
     try:
+        create_macros(connection, sql.macros)
         connection.execute(f"{verb}\n{sql.text}", used)
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
         # These speak of the file's text, never of a row.

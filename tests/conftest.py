@@ -3,8 +3,9 @@
 Types come from the data contracts; an empty cell is NULL, and so is a column that is not drawn; '' is the empty text.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -124,3 +125,18 @@ def check_sql() -> Callable[..., None]:
         assert_frame_equal(actual, expected, check_row_order=False)
 
     return check
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database of its own, in memory."""
+    with duckdb.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """An empty folder for an extract."""
+    path = tmp_path / "extract"
+    path.mkdir()
+    return path

@@ -210,6 +210,8 @@ def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generato
         episode_id=pl.format("{}:{}", "patient_index", "number"),
         index_kind=pl.lit("dose_led"),
         index_date=INDEX_DATE,
+        linked_since_date=INDEX_DATE,
+        matched_count=0,
         follow_up_end_date=date(2015, 12, 31),
         data_grade=pl.Series(rng.choice(["A", "B", "C"], len(episode))),
         step_count=pl.Series(rng.choice([1, 2], len(episode), p=[0.9, 0.1])),

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from pipelines import cli
 from tests.end_to_end.conftest import oih
 
 
@@ -14,6 +15,7 @@ from tests.end_to_end.conftest import oih
         (["run"], "study"),
         (["walk"], "walk"),
         (["simulate", "out", "--patients", "0"], "greater than or equal to 1"),
+        (["simulate", "out", "--world", "reel"], "reel: is no simulated world. Choose one of dose_independent, easy,"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line_and_exit_code_1(arguments, said):
@@ -40,7 +42,8 @@ def test_the_version_and_the_help_leave_with_0():
 def test_simulate_writes_the_extract_and_its_truth_apart(tmp_path):
     assert oih("simulate", tmp_path / "world", "--patients", 20, "--seed", 3).returncode == 0
     extract = {file.name for file in (tmp_path / "world" / "extract").iterdir()}
-    assert extract == {"patient.csv", "prescription.csv", "pain_score.csv", "diagnosis.csv", "procedure.csv"}
+    tables = "patient prescription pain_score diagnosis procedure encounter adjuvant note_mention"
+    assert extract == {f"{table}.csv" for table in tables.split()}
     assert {file.name for file in (tmp_path / "world" / "truth").iterdir()} == {"patient.csv", "escalation.csv"}
 
 
@@ -48,9 +51,9 @@ def test_a_bug_keeps_its_traceback_and_leaves_with_a_code_of_its_own():
     """DuckDB's extension module would add pages of leak reports if the interpreter were taken apart."""
     broken = (
         "import sys, duckdb\n"
-        "from pipelines import cli\n"
+        "from pipelines import cli, study\n"
         "def bug(path):\n    raise KeyError('a bug')\n"
-        "cli.studies.load = bug\n"
+        "study.load = bug\n"
         "sys.argv = ['oih', 'check', 'study.yaml']\n"
         "cli.main()"
     )
@@ -58,3 +61,18 @@ def test_a_bug_keeps_its_traceback_and_leaves_with_a_code_of_its_own():
     assert left.returncode == 70
     assert left.stderr.startswith("Traceback")
     assert left.stderr.strip().splitlines()[-1] == "KeyError: 'a bug'"
+
+
+def test_a_command_is_in_the_file_of_its_name():
+    """And so is each group of commands."""
+    named = {
+        command.name or command.callback.__name__: command.callback.__module__
+        for command in cli.app.registered_commands
+    }
+    named |= {
+        group.name: command.callback.__module__
+        for group in cli.app.registered_groups
+        for command in group.typer_instance.registered_commands
+    }
+    assert named == {name: f"pipelines.cli.{name}" for name in named}
+    assert named.keys() >= {"run", "check", "mme", "source"}

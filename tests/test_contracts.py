@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
-from pipelines import cli, contracts, tables
+from pipelines import contracts, tables
+from pipelines.cli import intake
 from pipelines.contracts import Contract
 
 ALL = contracts.all_contracts()
@@ -102,7 +103,7 @@ def test_a_change_without_an_entry_is_a_warning_of_one_line(monkeypatch):
     loose = ALL["clean.patient"].model_copy(update={"max_quarantined_share": 0.5})
     known = [SimpleNamespace(contract=contract) for contract in (None, ALL["clean.prescription"], loose)]
     monkeypatch.setattr(tables, "of", lambda study: known)
-    [line] = cli._unrecorded_changes(None)
+    [line] = intake.unrecorded_changes(None)
     assert line.startswith("warning: clean.patient: its columns, checks or version are not those of the newest entry")
     assert "\n" not in line
 

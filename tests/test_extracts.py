@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -58,19 +57,6 @@ class Outcome:
     quarantine: list[tuple]
     deliveries: list[tuple]
     """Rows of the raw table, (source_row, rule, column_name) and whole rows of raw.delivery, in file order."""
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    path = tmp_path / "extract"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def connection():
-    with duckdb.connect() as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from datetime import date, datetime, time
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -38,19 +37,6 @@ ROWS = pl.DataFrame(
         "CODE": [59011044210.0, 2.25, None],
     }
 )
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    path = tmp_path / "extract"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def connection():
-    with duckdb.connect() as connection:
-        yield connection
 
 
 def written(folder: Path, ending: str, rows: pl.DataFrame, **given) -> Path:

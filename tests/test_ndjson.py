@@ -36,12 +36,6 @@ CONTRACT = Contract.model_validate(
 
 
 @pytest.fixture
-def connection():
-    with duckdb.connect() as connection:
-        yield connection
-
-
-@pytest.fixture
 def load(connection, tmp_path):
     def deliver(content: str | bytes, name: str = "dose.ndjson", contract: Contract = CONTRACT):
         (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)

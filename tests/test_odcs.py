@@ -7,7 +7,7 @@ from open_data_contract_standard.model import OpenDataContractStandard
 
 from pipelines import contracts, odcs
 from pipelines.checks import check_names
-from pipelines.cli import export as oih_export
+from pipelines.cli.contract import export as oih_export
 from pipelines.contracts import Contract
 from pipelines.errors import ContractError, PipelineError
 

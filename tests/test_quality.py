@@ -12,7 +12,7 @@ import pytest
 from pipelines import contracts, quality, simulator, tables, warehouse
 from pipelines import study as studies
 from pipelines.checks import CheckResult
-from pipelines.cli import quality as oih_quality
+from pipelines.cli.quality import quality as oih_quality
 from pipelines.drift import Drift
 from pipelines.errors import CheckError, PipelineError, WorkspaceError
 from pipelines.quality import ledger, page, results, sankey

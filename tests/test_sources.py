@@ -34,12 +34,6 @@ def _contracts_read_once(monkeypatch):
     monkeypatch.setattr(contracts, "all_contracts", lambda: CONTRACTS)
 
 
-@pytest.fixture
-def connection():
-    with duckdb.connect() as connection:
-        yield connection
-
-
 # Mapping
 
 

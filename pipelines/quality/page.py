@@ -340,13 +340,7 @@ def _count(value: int | None) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), jinja2.FileSystemLoader(paths.REPORTS)]),
-        autoescape=jinja2.select_autoescape(["html"]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = reporting.templates(TEMPLATES, paths.REPORTS)
     environment.filters |= {
         "count": _count,
         "percent": _percent,

@@ -131,6 +131,7 @@ def _not_built(mapping: sql_files.SqlFile, shared: list[sql_files.SqlFile]) -> I
         try:
             for sql in prepared.values():
                 warehouse.build_untyped(connection, sql)
+            warehouse.create_macros(connection, mapping.macros)
             built = connection.execute(f"describe {mapping.text}").fetchall()
         except SqlFileError as error:
             place, what = str(error).split(": ", 1)

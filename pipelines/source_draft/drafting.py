@@ -216,7 +216,7 @@ def _patients(source: str, drafts: dict[str, list[Draft]]) -> str:
 
 def _events(source: str, clean: str, drafts: list[Draft]) -> str:
     title, units = TITLES[clean]
-    searches_drugs = clean in ("prescription", "adjuvant") and all("drug_text" in found.columns for found in drafts)
+    searches_drugs = clean in ("prescription", "adjuvant") and any("drug_text" in found.columns for found in drafts)
     parts = []
     for found in drafts:
         wanted = {
@@ -231,7 +231,6 @@ def _events(source: str, clean: str, drafts: list[Draft]) -> str:
             {
                 "table": found.table.name,
                 "columns": "\n".join(_selected(found, wanted)),
-                "drug_text": found.columns["drug_text"].name if searches_drugs else None,
                 "excluded_reason": excluded,
                 "question": "\n".join(_question(found.choices["status"])) if "status" in found.choices else None,
             }
@@ -247,9 +246,7 @@ def _events(source: str, clean: str, drafts: list[Draft]) -> str:
         units=units,
         cited=cited.get(clean, "") if searches_drugs else "",
         rows=", ".join(f"raw_{source}.{found.table.name}" for found in drafts),
-        drafts=drafts,
         parts=parts,
-        searches_drugs=searches_drugs,
     )
 
 
@@ -320,11 +317,12 @@ def _drug_parts(source: str, clean: str, found: Draft) -> dict[str, str | tuple[
         if part in found.columns:
             parts[name] = _asked(found, part, f"delivered.{found.columns[part].name}")
     if "drug_text" in found.columns:
+        text = f"delivered.{found.columns['drug_text'].name}"
         parts["excluded_reason"] = (
-            "case when opioid.drug_text is null then 'not_an_opioid' end"
+            f"case when not names_opioid({text}) then 'not_an_opioid' end"
             if clean == "prescription"
-            else "case\n            when opioid.drug_text is not null then 'opioid_product'\n"
-            "            when adjuvant_text.drug_text is null then 'not_an_adjuvant'\n        end"
+            else f"case\n            when names_opioid({text}) then 'opioid_product'\n"
+            f"            when not names_adjuvant({text}) then 'not_an_adjuvant'\n        end"
         )
     return parts
 

@@ -9,7 +9,9 @@
 with
 
 month as (
-    select unnest(range(1, $look_back_days // $month_days + 1)) as months_back
+    select months_back
+    from unnest(range(1, 1000)) as counted (months_back)
+    where months_back <= $look_back_days // $month_days
 ),
 
 -- A run of equal dose is cut at the ends of the months that it reaches into.
@@ -20,10 +22,7 @@ supplied as (
         period.is_lower_bound,
         episode.index_date
         - greatest(period.start_date, episode.index_date - $look_back_days) as first_days_back,
-        episode.index_date - least(period.end_date, episode.index_date - 1) as last_days_back,
-        unnest(range(
-            (last_days_back - 1) // $month_days + 1, (first_days_back - 1) // $month_days + 2
-        )) as months_back
+        episode.index_date - least(period.end_date, episode.index_date - 1) as last_days_back
     from episode.episode as episode
     inner join trajectory.dose_period as period
         on
@@ -35,10 +34,15 @@ supplied as (
 
 measured as (
     select
-        *,
-        least(first_days_back, months_back * $month_days)
-        - greatest(last_days_back, (months_back - 1) * $month_days + 1) + 1 as days
+        supplied.*,
+        month.months_back,
+        least(supplied.first_days_back, month.months_back * $month_days)
+        - greatest(supplied.last_days_back, (month.months_back - 1) * $month_days + 1) + 1 as days
     from supplied
+    inner join month
+        on
+            supplied.last_days_back <= month.months_back * $month_days
+            and supplied.first_days_back > (month.months_back - 1) * $month_days
 ),
 
 month_dose as (

@@ -8,46 +8,42 @@
 --         clean.pain_score, trajectory.pain_reading and trajectory.pain_day
 with
 
+delivery as (
+    select
+        source,
+        table_name,
+        sum(delivered_rows) as delivered_rows,
+        sum(loaded_rows) as loaded_rows,
+        sum(loaded_rows - coalesce(corrected_rows, 0)) as loaded_as_delivered_rows,
+        sum(corrected_rows) as corrected_rows,
+        sum(replaced_rows) as replaced_rows
+    from raw.delivery
+    group by all
+),
+
+-- The ways that ingest counts as it goes; what is in quarantine is counted there.
+delivered_way as (
+    select
+        source,
+        table_name,
+        unnest([
+            struct_pack(outcome := 'entered', reason := '', row_count := delivered_rows),
+            struct_pack(outcome := 'loaded', reason := '', row_count := loaded_as_delivered_rows),
+            struct_pack(outcome := 'loaded', reason := 'corrected', row_count := corrected_rows),
+            struct_pack(outcome := 'replaced', reason := '', row_count := replaced_rows)
+        ]) as way
+    from delivery
+),
+
 ingest as (
     select
         'ingest' as step,
         source,
         table_name,
-        'entered' as outcome,
-        '' as reason,
-        sum(delivered_rows) as row_count
-    from raw.delivery
-    group by all
-    union all
-    select
-        'ingest' as step,
-        source,
-        table_name,
-        'loaded' as outcome,
-        '' as reason,
-        sum(loaded_rows - coalesce(corrected_rows, 0)) as row_count
-    from raw.delivery
-    group by all
-    union all
-    select
-        'ingest' as step,
-        source,
-        table_name,
-        'loaded' as outcome,
-        'corrected' as reason,
-        sum(corrected_rows) as row_count
-    from raw.delivery
-    group by all
-    union all
-    select
-        'ingest' as step,
-        source,
-        table_name,
-        'replaced' as outcome,
-        '' as reason,
-        sum(replaced_rows) as row_count
-    from raw.delivery
-    group by all
+        way.outcome,
+        way.reason,
+        way.row_count
+    from delivered_way
     union all
     select
         'ingest' as step,
@@ -93,15 +89,6 @@ mapped_once as (
     where step = 'clean'
 ),
 
-loaded as (
-    select
-        source,
-        table_name,
-        sum(loaded_rows) as row_count
-    from raw.delivery
-    group by all
-),
-
 -- A delivered table that drives no mapping is only looked up in: all its rows leave that way.
 mapping as (
     select
@@ -110,9 +97,8 @@ mapping as (
         table_name,
         'entered' as outcome,
         '' as reason,
-        sum(loaded_rows) as row_count
-    from raw.delivery
-    group by all
+        loaded_rows as row_count
+    from delivery
     union all
     select distinct
         mapped.step,
@@ -120,9 +106,10 @@ mapping as (
         mapped.table_name,
         'entered' as outcome,
         '' as reason,
-        loaded.row_count
+        delivery.loaded_rows as row_count
     from mapped
-    inner join loaded on mapped.source = loaded.source and mapped.table_name = loaded.table_name
+    inner join delivery
+        on mapped.source = delivery.source and mapped.table_name = delivery.table_name
     where mapped.step <> 'clean'
     union all
     select
@@ -140,10 +127,9 @@ mapping as (
         table_name,
         'looked_up' as outcome,
         '' as reason,
-        sum(loaded_rows) as row_count
-    from raw.delivery
+        loaded_rows as row_count
+    from delivery
     anti join mapped_once using (source, table_name)
-    group by all
 ),
 
 opioid_record as (

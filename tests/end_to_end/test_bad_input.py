@@ -8,8 +8,8 @@ import pytest
 
 from pipelines import study as studies
 from pipelines import tables, warehouse
-from pipelines.cli import check as oih_check
-from pipelines.cli import run as oih_run
+from pipelines.cli.check import check as oih_check
+from pipelines.cli.run import run as oih_run
 from pipelines.errors import PipelineError
 from pipelines.run import Run
 from pipelines.workspace import Workspace

@@ -24,11 +24,14 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ledger(run):
+def warehouse(run):
     with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
-        rows = connection.execute(
-            "select step, table_name, outcome, reason, row_count from report.row_ledger"
-        ).fetchall()
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def ledger(warehouse):
+    rows = warehouse.execute("select step, table_name, outcome, reason, row_count from report.row_ledger").fetchall()
     return {tuple(row[:4]): row[4] for row in rows}
 
 
@@ -45,12 +48,11 @@ def test_the_opioid_rows_are_all_there(ledger):
     )
 
 
-def test_the_pain_rows_are_all_there(run):
-    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
-        found = connection.execute(
-            "select count(*), count(pain_nrs), count(distinct patient_index) filter (pain_nrs is not null) "
-            "from trajectory.pain_reading where is_counted"
-        ).fetchall()
+def test_the_pain_rows_are_all_there(warehouse):
+    found = warehouse.execute(
+        "select count(*), count(pain_nrs), count(distinct patient_index) filter (pain_nrs is not null) "
+        "from trajectory.pain_reading where is_counted"
+    ).fetchall()
     assert found == [(2099, 1456, 88)]
 
 
@@ -62,22 +64,20 @@ def test_every_row_is_accounted_for(ledger):
         assert entered == left, (step, table)
 
 
-def test_the_report_says_how_many_patients_fail_which_requirement(run):
+def test_the_report_says_how_many_patients_fail_which_requirement(run, warehouse):
     page = (run / "report" / "index.html").read_text()
     assert "not classifiable" in page
     assert "Long-term opioid therapy" in page
-    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
-        first = connection.execute("from report.attrition order by step_number limit 1").fetchall()
-        episodes = connection.execute("select count(*) from episode.episode").fetchall()
+    first = warehouse.execute("from report.attrition order by step_number limit 1").fetchall()
+    episodes = warehouse.execute("select count(*) from episode.episode").fetchall()
     assert first[0][2:5] == (100, 15, 85)
     assert episodes == [(0,)]
 
 
-def test_four_of_five_orders_have_an_amount_and_the_rest_say_why(run):
-    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
-        found = connection.execute(
-            "select coalesce(reason, ''), count(*) from trajectory.record_amount where record_kind = 'order' group by all"
-        ).fetchall()
+def test_four_of_five_orders_have_an_amount_and_the_rest_say_why(warehouse):
+    found = warehouse.execute(
+        "select coalesce(reason, ''), count(*) from trajectory.record_amount where record_kind = 'order' group by all"
+    ).fetchall()
     assert dict(found) == {
         "": 786,
         "ordered_as_infusion": 74,
@@ -91,13 +91,12 @@ def test_four_of_five_orders_have_an_amount_and_the_rest_say_why(run):
     }
 
 
-def test_an_ordered_patch_has_the_dose_of_its_hours(run):
-    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
-        found = connection.execute(
-            "select drug_text, low_dose_micro_mme, is_in_timeline from trajectory.record_dose "
-            "inner join clean.prescription on record_id = prescription_id "
-            "where drug_text ilike 'fentanyl patch%' order by low_dose_micro_mme"
-        ).fetchall()
+def test_an_ordered_patch_has_the_dose_of_its_hours(warehouse):
+    found = warehouse.execute(
+        "select drug_text, low_dose_micro_mme, is_in_timeline from trajectory.record_dose "
+        "inner join clean.prescription on record_id = prescription_id "
+        "where drug_text ilike 'fentanyl patch%' order by low_dose_micro_mme"
+    ).fetchall()
     # CDC 2022: 2.4 MME a day for each microgram an hour.
     assert [(micro_mme, counts) for _, micro_mme, counts in found] == [
         (28_800_000, False),
@@ -106,11 +105,10 @@ def test_an_ordered_patch_has_the_dose_of_its_hours(run):
     ]
 
 
-def test_orders_are_never_exposure_where_administrations_are_delivered_and_keep_both_ends_of_their_range(run):
-    with duckdb.connect(str(run / "warehouse.duckdb"), read_only=True) as connection:
-        found = connection.execute(
-            "select bool_or(is_in_timeline), count(dose_micro_mme), count(low_dose_micro_mme), "
-            "count(*) filter (low_dose_micro_mme < high_dose_micro_mme), bool_and(low_dose_micro_mme <= dose_micro_mme) "
-            "from trajectory.record_dose where record_kind = 'order'"
-        ).fetchall()
+def test_orders_are_never_exposure_where_administrations_are_delivered_and_keep_both_ends_of_their_range(warehouse):
+    found = warehouse.execute(
+        "select bool_or(is_in_timeline), count(dose_micro_mme), count(low_dose_micro_mme), "
+        "count(*) filter (low_dose_micro_mme < high_dose_micro_mme), bool_and(low_dose_micro_mme <= dose_micro_mme) "
+        "from trajectory.record_dose where record_kind = 'order'"
+    ).fetchall()
     assert found == [(False, 445, 445, 348, True)]

@@ -42,6 +42,7 @@ def _mapped(table, delivered):
     for name, (columns, rows) in delivered.items():
         numbered = [[*row, "drawn.csv", number] for number, row in enumerate(rows, start=1)]
         _insert(connection, f"raw_mimic_iv.{name}", [*columns, "source_file", "source_row"], numbered)
+    warehouse.create_macros(connection, MAPPINGS[table].macros)
     connection.execute(f"create table mapped as {MAPPINGS[table].text}")
     return connection
 

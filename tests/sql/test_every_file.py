@@ -37,6 +37,7 @@ def test_a_file_selects_the_columns_its_contract_promises(sql):
     connection = duckdb.connect()
     draw_empty(connection, sql.reads)
     values = {name: PARAMETERS[name] for name in sql.parameters}
+    warehouse.create_macros(connection, sql.macros)
     connection.execute(f"create table built as {sql.text}", values)
     built = {name for name, *_ in connection.execute("describe built").fetchall()}
     promised = set(types_of(sql.table))
@@ -51,6 +52,7 @@ def test_a_file_builds_on_empty_tables_with_its_contracts_types(sql):
     draw_empty(connection, sql.reads)
     draw(connection, sql.table)
     values = {name: PARAMETERS[name] for name in sql.parameters}
+    warehouse.create_macros(connection, sql.macros)
     connection.execute(f"insert into {sql.table} by name\n{sql.text}", values)
 
 
@@ -100,6 +102,11 @@ def test_whatever_a_feature_is_made_of_depends_on_one_patient_at_a_time():
 
 def _reads(table, files):
     return files[table].reads if table in files else set(CONTRACTS[table].reads) if table in CONTRACTS else set()
+
+
+@pytest.mark.parametrize("rule", sql_files.rules(), ids=lambda rule: rule.path.stem)
+def test_a_rules_header_is_its_card(rule):
+    assert rule.header["Rule"] and rule.header["Unseen"]
 
 
 def test_a_file_is_short_enough_to_be_linted(sql):

@@ -66,9 +66,7 @@ diagnosis as (
         source_file,
         source_row,
         'fhir:' || id as diagnosis_id,
-        'fhir:' || regexp_extract(
-            subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) as patient_id,
+        'fhir:' || fhir_id(subject) as patient_id,
         upper(replace(trim(chosen_code), '.', '')) as code,
         case
             when status_reason is not null then status_reason

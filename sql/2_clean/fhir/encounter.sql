@@ -31,9 +31,7 @@ encounter as (
         source_file,
         source_row,
         'fhir:' || id as encounter_id,
-        'fhir:' || regexp_extract(
-            subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) as patient_id,
+        'fhir:' || fhir_id(subject) as patient_id,
         coalesce(encounter_setting, 'unknown') as setting,
         case
             when status_reason is not null then status_reason

@@ -154,9 +154,7 @@ read as (
     left join reference.fhir_status as status
         on status.resource_type = 'Observation' and observation.status = status.status
     left join raw_fhir.encounter as encounter
-        on regexp_extract(
-            observation.encounter, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) = encounter.id
+        on fhir_id(observation.encounter) = encounter.id
     left join reference.fhir_encounter_class as class on encounter.class_code = class.class_code
 ),
 
@@ -172,9 +170,7 @@ pain_score as (
         source_file,
         source_row,
         'fhir:' || id as pain_score_id,
-        'fhir:' || regexp_extract(
-            subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) as patient_id,
+        'fhir:' || fhir_id(subject) as patient_id,
         coalesce(setting, 'unknown') as setting,
         case
             when instrument is null then 'not_a_pain_score'

@@ -54,9 +54,7 @@ dated as (
 
 event as (
     select
-        regexp_extract(
-            subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) as id,
+        fhir_id(subject) as id,
         try_cast(
             regexp_extract(dated_at, '^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?')
             as timestamp

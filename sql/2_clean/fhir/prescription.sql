@@ -93,9 +93,7 @@ order_setting as (
     left join category on request.id = category.id
     left join reference.fhir_order_category as said on category.category_code = said.category_code
     left join raw_fhir.encounter as encounter
-        on regexp_extract(
-            request.encounter, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) = encounter.id
+        on fhir_id(request.encounter) = encounter.id
     left join reference.fhir_encounter_class as class on encounter.class_code = class.class_code
     group by request.id
 ),

@@ -9,30 +9,6 @@
 -- Rows:   raw_mimic_iv.prescriptions
 with
 
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words.
-drug_words as (
-    select
-        drug,
-        ' ' || regexp_replace(lower(drug), '[^a-z]+', ' ', 'g') || ' ' as words
-    from (select distinct drug from raw_mimic_iv.prescriptions) as distinct_text
-),
-
--- An opioid with naloxone, naltrexone or acetaminophen in it is an opioid product.
-opioid as (
-    select drug_words.drug
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
-adjuvant_drug as (
-    select drug_words.drug
-    from drug_words
-    semi join reference.adjuvant_name as adjuvant_name
-        on contains(drug_words.words, ' ' || adjuvant_name.word || ' ')
-),
-
 -- A range ("5-10") has two ends, a number is both ends of itself; thousands carry a comma.
 ordered as (
     select
@@ -49,6 +25,7 @@ ordered as (
     left join raw_mimic_iv.pharmacy as pharmacy on row_ordered.pharmacy_id = pharmacy.pharmacy_id
 ),
 
+-- An opioid with naloxone, naltrexone or acetaminophen in it is an opioid product.
 -- A stop on the stroke of midnight ends the day before. An order that stops before it starts was
 -- in force for no time that could be named: the row stays, its end does not.
 adjuvant as (
@@ -75,12 +52,10 @@ adjuvant as (
         case when ordered.first_dose <= ordered.last_dose then ordered.last_dose end as dose_high,
         coalesce(frequency.doses_per_day, nullif(ordered.doses_per_24_hrs, 0)) as doses_per_day,
         case
-            when opioid.drug is not null then 'opioid_product'
-            when adjuvant_drug.drug is null then 'not_an_adjuvant'
+            when names_opioid(ordered.drug) then 'opioid_product'
+            when not names_adjuvant(ordered.drug) then 'not_an_adjuvant'
         end as excluded_reason
     from ordered
-    left join opioid on ordered.drug = opioid.drug
-    left join adjuvant_drug on ordered.drug = adjuvant_drug.drug
     left join reference.dose_frequency as frequency
         on lower(trim(ordered.frequency)) = frequency.frequency_text
 )

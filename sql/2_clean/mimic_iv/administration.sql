@@ -9,12 +9,11 @@
 -- Rows:   raw_mimic_iv.emar, raw_mimic_iv.inputevents
 with
 
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words. A part of a word would make an opioid of ipratropium and of tiotropium.
+-- Both records name drugs in their own words; they meet by the ingredient.
 drug_words as (
     select
         drug_text,
-        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
+        whole_words(drug_text) as words
     from (
         select medication as drug_text from raw_mimic_iv.emar
         union

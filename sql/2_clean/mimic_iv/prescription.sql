@@ -9,22 +9,6 @@
 -- Rows:   raw_mimic_iv.prescriptions
 with
 
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words. A part of a word would make an opioid of ipratropium and of tiotropium.
-drug_words as (
-    select
-        drug,
-        ' ' || regexp_replace(lower(drug), '[^a-z]+', ' ', 'g') || ' ' as words
-    from (select distinct drug from raw_mimic_iv.prescriptions) as distinct_text
-),
-
-opioid as (
-    select distinct drug_words.drug
-    from drug_words
-    inner join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
 -- A range ("5-10") has two ends, a number is both ends of itself; thousands carry a comma.
 ordered as (
     select
@@ -48,7 +32,7 @@ ordered as (
 judged as (
     select
         ordered.*,
-        opioid.drug is not null as is_opioid,
+        names_opioid(ordered.drug) as is_opioid,
         frequency.doses_per_day,
         frequency.is_as_needed,
         case
@@ -60,7 +44,6 @@ judged as (
             when ordered.dose_unit_rx is null then 'unit_not_ordered'
         end as dose_unknown_reason
     from ordered
-    left join opioid on ordered.drug = opioid.drug
     left join reference.route as route on lower(trim(ordered.route)) = route.route_text
     left join reference.dose_frequency as frequency
         on lower(trim(ordered.frequency)) = frequency.frequency_text

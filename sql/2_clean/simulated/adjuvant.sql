@@ -39,30 +39,7 @@ fill as (
     from raw_simulated.adjuvant
 ),
 
--- Each text is searched once, with everything that is no letter made a blank, so that a name
--- stands there only as whole words.
-drug_words as (
-    select distinct
-        drug_text,
-        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from fill
-),
-
 -- An opioid with naloxone, naltrexone or acetaminophen in it is an opioid product.
-opioid as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
-adjuvant_text as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.adjuvant_name as adjuvant_name
-        on contains(drug_words.words, ' ' || adjuvant_name.word || ' ')
-),
-
 adjuvant as (
     select
         'dispensing' as record_kind,
@@ -79,12 +56,10 @@ adjuvant as (
         fill.adjuvant_id,
         'simulated:' || fill.patient_id as patient_id,
         case
-            when opioid.drug_text is not null then 'opioid_product'
-            when adjuvant_text.drug_text is null then 'not_an_adjuvant'
+            when names_opioid(fill.drug_text) then 'opioid_product'
+            when not names_adjuvant(fill.drug_text) then 'not_an_adjuvant'
         end as excluded_reason
     from fill
-    left join opioid on fill.drug_text = opioid.drug_text
-    left join adjuvant_text on fill.drug_text = adjuvant_text.drug_text
 )
 
 from adjuvant

@@ -8,22 +8,6 @@
 -- Rows:   raw_simulated.prescription
 with
 
--- Each text is searched once, with everything that is no letter made a blank, so that a name
--- stands there only as whole words.
-drug_words as (
-    select distinct
-        drug_text,
-        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from raw_simulated.prescription
-),
-
-opioid as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
 prescription as (
     select
         'dispensing' as record_kind,
@@ -39,9 +23,8 @@ prescription as (
         fill.source_row,
         'simulated:' || fill.prescription_id as prescription_id,
         'simulated:' || fill.patient_id as patient_id,
-        case when opioid.drug_text is null then 'not_an_opioid' end as excluded_reason
+        case when not names_opioid(fill.drug_text) then 'not_an_opioid' end as excluded_reason
     from raw_simulated.prescription as fill
-    left join opioid on fill.drug_text = opioid.drug_text
 )
 
 from prescription

@@ -9,30 +9,7 @@
 -- Rows:   raw_synthea.medications
 with
 
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words.
-drug_words as (
-    select distinct
-        description,
-        ' ' || regexp_replace(lower(description), '[^a-z]+', ' ', 'g') || ' ' as words
-    from raw_synthea.medications
-),
-
 -- An opioid with naloxone, naltrexone or acetaminophen in it is an opioid product.
-opioid as (
-    select drug_words.description
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
-adjuvant_drug as (
-    select drug_words.description
-    from drug_words
-    semi join reference.adjuvant_name as adjuvant_name
-        on contains(drug_words.words, ' ' || adjuvant_name.word || ' ')
-),
-
 adjuvant as (
     select
         'order' as record_kind,
@@ -45,12 +22,10 @@ adjuvant as (
         try_cast(left(medication.start_text, 10) as date) as start_date,
         try_cast(left(medication.stop_text, 10) as date) as end_date,
         case
-            when opioid.description is not null then 'opioid_product'
-            when adjuvant_drug.description is null then 'not_an_adjuvant'
+            when names_opioid(medication.description) then 'opioid_product'
+            when not names_adjuvant(medication.description) then 'not_an_adjuvant'
         end as excluded_reason
     from raw_synthea.medications as medication
-    left join opioid on medication.description = opioid.description
-    left join adjuvant_drug on medication.description = adjuvant_drug.description
 )
 
 from adjuvant

@@ -9,22 +9,6 @@
 -- Rows:   raw_synthea.medications
 with
 
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words.
-drug_words as (
-    select distinct
-        description,
-        ' ' || regexp_replace(lower(description), '[^a-z]+', ' ', 'g') || ' ' as words
-    from raw_synthea.medications
-),
-
-opioid as (
-    select drug_words.description
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
 -- A row is in force from its start to its stop, like an order. How often it was dispensed is
 -- delivered, how much and for how long each time is not, so no dose is known.
 prescription as (
@@ -39,9 +23,10 @@ prescription as (
         'synthea:' || medication.patient as patient_id,
         try_cast(left(medication.start_text, 10) as date) as start_date,
         try_cast(left(medication.stop_text, 10) as date) as end_date,
-        case when opioid.description is null then 'not_an_opioid' end as excluded_reason
+        case
+            when not names_opioid(medication.description) then 'not_an_opioid'
+        end as excluded_reason
     from raw_synthea.medications as medication
-    left join opioid on medication.description = opioid.description
 )
 
 from prescription

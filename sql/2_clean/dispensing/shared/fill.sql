@@ -129,35 +129,12 @@ sequence as (
     )
 ),
 
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words.
-drug_words as (
-    select
-        drug_text,
-        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from (select distinct drug_text from transmission) as distinct_text
-),
-
-opioid as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
-adjuvant_drug as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.adjuvant_name as adjuvant_name
-        on contains(drug_words.words, ' ' || adjuvant_name.word || ' ')
-),
-
 -- Why a transmission is no fill of a patient, whatever the drug.
 fill as (
     select
         sequence.*,
-        opioid.drug_text is not null as is_opioid,
-        adjuvant_drug.drug_text is not null as is_adjuvant,
+        names_opioid(sequence.drug_text) as is_opioid,
+        names_adjuvant(sequence.drug_text) as is_adjuvant,
         case
             when sequence.species_kind = 'animal' then 'veterinary_fill'
             when sequence.species_kind = 'unknown' then 'species_not_known'
@@ -169,8 +146,6 @@ fill as (
             when sequence.is_reversed then 'reversed_later'
         end as no_fill_reason
     from sequence
-    left join opioid on sequence.drug_text = opioid.drug_text
-    left join adjuvant_drug on sequence.drug_text = adjuvant_drug.drug_text
 )
 
 from fill

@@ -53,10 +53,7 @@ referred as (
         ) as drug
     from delivered
     left join raw_fhir.medication as medication
-        on regexp_extract(
-            delivered.medication_reference,
-            '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) = medication.id
+        on fhir_id(delivered.medication_reference) = medication.id
 ),
 
 -- RxNorm's own words before the hospital's; but of all, those with a number in them, since only
@@ -100,41 +97,14 @@ named as (
     left join reference.ndc_text as known on trim(candidate.ndc) = known.ndc
 ),
 
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words.
-drug_words as (
-    select distinct
-        drug_text,
-        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from named
-),
-
-opioid as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
-adjuvant_drug as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.adjuvant_name as adjuvant_name
-        on contains(drug_words.words, ' ' || adjuvant_name.word || ' ')
-),
-
 drug as (
     select
         named.*,
-        opioid.drug_text is not null as is_opioid,
-        adjuvant_drug.drug_text is not null as is_adjuvant,
+        names_opioid(named.drug_text) as is_opioid,
+        names_adjuvant(named.drug_text) as is_adjuvant,
         status.excluded_reason as status_reason,
-        'fhir:' || regexp_extract(
-            named.subject, '^(?:[^?#]*?/|urn:uuid:)?([A-Za-z0-9.-]+)(?:/_history/.*)?$', 1
-        ) as patient_id
+        'fhir:' || fhir_id(named.subject) as patient_id
     from named
-    left join opioid on named.drug_text = opioid.drug_text
-    left join adjuvant_drug on named.drug_text = adjuvant_drug.drug_text
     left join reference.fhir_status as status
         on named.resource_type = status.resource_type and named.status = status.status
 )

@@ -31,37 +31,14 @@ named as (
         on exposure.drug_type_concept_id = kind.type_concept_id
 ),
 
--- Each text is searched once, with everything that is no letter made a blank: a name must stand
--- there as whole words. A part of a word would make an opioid of ipratropium and of tiotropium.
-drug_words as (
-    select distinct
-        drug_text,
-        ' ' || regexp_replace(lower(drug_text), '[^a-z]+', ' ', 'g') || ' ' as words
-    from named
-),
-
-opioid as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.opioid_name as opioid_name
-        on contains(drug_words.words, ' ' || opioid_name.word || ' ')
-),
-
-adjuvant as (
-    select drug_words.drug_text
-    from drug_words
-    semi join reference.adjuvant_name as adjuvant_name
-        on contains(drug_words.words, ' ' || adjuvant_name.word || ' ')
-),
-
 -- A quantity of 0 and a supply of 0 days are what the CDM has where nothing was delivered. A supply
 -- longer than any that is lawful is the time between two dates. Either is unknown. The end of an
 -- order is what the source said, never the one that the CDM demands and so infers.
 drug as (
     select
         named.*,
-        opioid.drug_text is not null as is_opioid,
-        adjuvant.drug_text is not null as is_adjuvant,
+        names_opioid(named.drug_text) as is_opioid,
+        names_adjuvant(named.drug_text) as is_adjuvant,
         nullif(named.quantity, 0) as known_quantity,
         supply_limit.largest as largest_supply,
         case
@@ -75,8 +52,6 @@ drug as (
                 then named.verbatim_end_date
         end as ordered_until_date
     from named
-    left join opioid on named.drug_text = opioid.drug_text
-    left join adjuvant on named.drug_text = adjuvant.drug_text
     left join reference.supply_limit as supply_limit on supply_limit.limited = 'days_supply'
 )
 
