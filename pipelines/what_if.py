@@ -104,7 +104,7 @@ class Moves:
     Attributes:
         settings: Each changed setting with its value in the run and the other one.
         tiers: Episodes by index_kind, tier_before and tier_after: episode_count. Those that stay are counted too.
-        reasons: What moved each episode that did; one row per episode, rule whose vote changed and value of its evidence
+        reasons: What moved each episode that did; one row per episode, rule whose vote changed and value of evidence
             that is now on the other side of its threshold. Without a value, a threshold moved the vote that no evidence
             has; without a rule, a threshold of the tiers did. ``settings`` are the changed ones that the rule, or else
             the tiers, use.
