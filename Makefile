@@ -27,6 +27,7 @@ bench: .venv/installed
 	$(BIN)/python -m tests.bench.bench_ingest
 	$(BIN)/python -m tests.bench.fuzz_malformed_input
 	$(BIN)/python -m tests.bench.bench_checks
+	$(BIN)/python -m tests.bench.calibrate_simulator
 
 docs: .venv/installed
 	$(BIN)/python -m pipelines.reference_pages

@@ -8,6 +8,7 @@ point lower had the dose been held?
 import json
 import math
 import shutil
+import warnings
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
 
 from pipelines import paths, simulator, tables, warehouse
-from pipelines.study import Source, Study, require_truth
+from pipelines.errors import StudyError
+from pipelines.study import Source, Study, Training, require_truth
 from pipelines.warehouse import Connection
 from pipelines.workspace import Workspace
 
@@ -134,14 +136,26 @@ def _train(study: Study, folder: Path) -> dict[str, Any]:
     matrix, truth = _matrix(labelled), labelled[TARGET].to_numpy()
     weight, patient = labelled["weight"].to_numpy(), labelled["patient_index"].to_numpy()
     out_of_fold = np.empty(len(truth))
-    for learn, judge in _patient_splits(matrix, truth, patient):
-        fold = Model.fit(matrix[learn], truth[learn], weight[learn], patient[learn])
-        out_of_fold[judge] = fold.probability(matrix[judge])
+    try:
+        for learn, judge in _patient_splits(matrix, truth, patient):
+            fold = Model.fit(matrix[learn], truth[learn], weight[learn], patient[learn])
+            out_of_fold[judge] = fold.probability(matrix[judge])
+        model = Model.fit(matrix, truth, weight, patient)
+    except TooFewError:
+        raise StudyError(
+            f"training.patient_count: {training.patient_count} simulated patients have too few episodes to learn from "
+            f"({len(truth)}, {truth.sum()} of them true cases). Raise it; the default is "
+            f"{Training.model_fields['patient_count'].default:,}."
+        ) from None
     scored = labelled.select("patient_index", TARGET, "weight").with_columns(oih_probability=pl.Series(out_of_fold))
     return {
-        "model": Model.fit(matrix, truth, weight, patient),
+        "model": model,
         "metrics": _metrics(scored, CROSS_VALIDATED),
     }
+
+
+class TooFewError(ValueError):
+    """There are too few episodes of one class to learn from."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +189,20 @@ class Model:
 
 
 def _patient_splits(matrix: np.ndarray, truth: np.ndarray, patient: np.ndarray) -> list[tuple[Any, Any]]:
-    """Folds that keep the episodes of a patient together."""
-    return list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(matrix, truth, patient))
+    """Folds that keep the episodes of a patient together.
+
+    Raises:
+        TooFewError: Some fold would be left with nothing to tell apart.
+    """
+    counts = np.bincount(truth.astype(int), minlength=2)
+    if not counts.all() or max(counts) < FOLDS or len(np.unique(patient)) < FOLDS:
+        raise TooFewError
+    with warnings.catch_warnings():  # of folds without a case; it is the others that are learnt from
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        splits = list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(matrix, truth, patient))
+    if any(len(np.unique(truth[learn])) < 2 for learn, _ in splits):
+        raise TooFewError
+    return splits
 
 
 def _labelled_world(study: Study, folder: Path) -> pl.DataFrame:

@@ -185,6 +185,8 @@ class Contract(_Strict):
         columns: Columns, in order.
         expectations: What must hold beyond the key, the types and the column rules.
         files: Delivered files, as a glob below the extract's folder (raw tables only).
+        database_schema: Schema of the table in a delivered DuckDB database, where several have one of its name; that of
+            the study goes first (raw tables only).
         may_be_missing: An extract may lack the table, which is empty then and told apart from one without events
             by clean.source_coverage (raw tables only).
         accepted_identifiers: Delivered columns that the screen for identifiers would refuse (raw tables only).
@@ -207,6 +209,7 @@ class Contract(_Strict):
     columns: list[Column]
     expectations: list[Expectation] = []
     files: str | None = None
+    database_schema: str | None = None
     may_be_missing: bool = False
     delivery: Literal["snapshot", "increment", "upsert"] = "snapshot"
     accepted_identifiers: list[AcceptedIdentifier] = []

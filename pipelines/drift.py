@@ -13,7 +13,7 @@ from typing import Literal
 import duckdb
 import polars as pl
 
-from pipelines import contracts, warehouse
+from pipelines import warehouse
 from pipelines.contracts import Column, Contract
 from pipelines.errors import ExtractError, WorkspaceError
 from pipelines.extracts import heads
@@ -68,7 +68,7 @@ def found(study: Study) -> list[Drift]:
         return [
             drift
             for source in sorted(study.sources)
-            for contract in contracts.raw_contracts(source)
+            for contract in study.raw_contracts(source)
             for head in heads(contract, study.sources[source].folder)
             for drift in of(connection, contract, source, head, before.get(contract.table, ()))
         ]

@@ -12,6 +12,8 @@ import polars as pl
 
 from pipelines import paths
 
+# Pairs of a JSON text that names_definition tells by their name alone.
+_DEFINITION = r'"(?:system|reference)"\s*:\s*"https?://[^"\\@\s]*"'
 _LAST = 0xFFFF  # of the plane that all scripts in use are in
 _MINUS = "\N{MINUS SIGN}"
 
@@ -52,6 +54,30 @@ def may_match(value: str, some: list[dict[str, str]]) -> str:
     """SQL for whether a text in plain writing looks like any of some patterns: one pass in place of one for each."""
     any_of = "|".join(f"(?:{row['value_pattern']})" for row in some)
     return f"regexp_matches({value}, {_quoted(any_of)}, 'i')"
+
+
+def may_hold(text: str, some: list[dict[str, str]]) -> str:
+    """SQL for whether a JSON text may have a string or a name that looks like any of some patterns.
+
+    Never false where one has. Addresses that name a definition are passed over, and what is written with escapes may
+    hold anything.
+    """
+    # Where a value begins or ends, a JSON text has a quote. The sign after a bracket is another.
+    ends = '(?:^|$|" *| *")'
+    within = [row | {"value_pattern": re.sub(r"(?<![\[\\])[\^$]", ends, row["value_pattern"])} for row in some]
+    rest = f"regexp_replace({text}, {_quoted(_DEFINITION)}, '', 'g')"
+    return f"(contains({text}, '\\') or {may_match(rest, within)})"
+
+
+def names_definition(path: str) -> bool:
+    """Whether an address at this path of JSON names a code system, an extension or another record, and nobody's page.
+
+    Source: FHIR R4 (hl7.org/fhir/R4): Coding.system, Identifier.system, Quantity.system, Extension.url,
+    Reference.reference, Meta.profile.
+    """
+    *above, last = path.split(".")
+    is_extension = last == "url" and above[-1:] in (["extension"], ["modifierExtension"])
+    return bool(above) and (last in ("system", "reference", "profile") or is_extension)
 
 
 @cache

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import contracts, extracts, identifier_patterns, paths
+from pipelines import extracts, identifier_patterns, paths
 from pipelines.contracts import Contract
 from pipelines.errors import IdentifierError
 from pipelines.extracts import sample, value_screen
-from pipelines.extracts.delivered import sql_name, sql_text
+from pipelines.extracts.delivered import NDJSON_SUFFIXES, sql_name, sql_text
 from pipelines.settings import Settings
 from pipelines.study import Study
 from pipelines.warehouse import Connection
@@ -77,7 +77,7 @@ def screen(connection: Connection, study: Study) -> list[Finding]:
             connection,
             source,
             delivered.folder,
-            contracts.raw_contracts(source),
+            study.raw_contracts(source),
             study.settings,
             has_ages=delivered.dates != "shifted",
         )
@@ -154,12 +154,14 @@ def _look(connection: Connection, contract: Contract, where: str, path: Path, se
     findings: dict[tuple[str, str], Finding] = {}
     births: list[tuple[Finding, list[int]]] = []
     years: list[int] = []
+    is_json = where.lower().endswith(NDJSON_SUFFIXES)
     for place, (column, told) in enumerate(zip(delivered, counts, strict=True), 1):
         distinct = told["distinct_count"]
         shown = (
             column if re.search(r"[A-Za-z]", column) and not identifier_patterns.is_value(column) else f"number {place}"
         )
-        by_name = {row["kind"]: told[f"name_{row['number']}"] for row in _names_of(column)}
+        passed = {"url"} if is_json and identifier_patterns.names_definition(column) else set()
+        by_name = {row["kind"]: told[f"name_{row['number']}"] for row in _names_of(column) if row["kind"] not in passed}
         is_birth = BIRTH in by_name
         if not is_birth and told["latest_year"]:
             years.append(told["latest_year"])
@@ -170,7 +172,7 @@ def _look(connection: Connection, contract: Contract, where: str, path: Path, se
             elif value_count and (kind != AGE or _is_ungrouped(told["high_ages"], settings)):
                 findings[column, kind] = replace(finding, by="name and values") if kind == AGE else finding
         for kind, value_count in _kinds_by_pattern(told, settings):
-            if (column, kind) not in findings:
+            if (column, kind) not in findings and kind not in passed:
                 findings[column, kind] = Finding(source, where, shown, kind, "pattern", value_count, distinct)
     return _Looked(list(findings.values()), births, max(years, default=None))
 
@@ -180,12 +182,15 @@ def _value_counts(connection: Connection, rows: pl.DataFrame, settings: Settings
     connection.register("sampled", rows)
     limit = settings.identifier_value_count
     # A value without a letter or digit is a mask, such as ___.
-    values = " union all ".join(
-        f"(select {place} as place, value from "
-        f"(select distinct trim({identifier_patterns.plain(sql_name(name))}) as value from sampled) "
-        f"where value similar to '.*[A-Za-z0-9].*' order by hash(value) limit {limit})"
+    texts = " union all ".join(
+        f"(select distinct {place} as place, {sql_name(name)} as text from sampled)"
         for place, name in enumerate(rows.columns)
     )
+    values = f"""
+        select place, value
+        from (select distinct place, trim({identifier_patterns.plain("text")}) as value from ({texts}))
+        where value similar to '.*[A-Za-z0-9].*'
+        qualify row_number() over (partition by place order by hash(value)) <= {limit}"""
     filled = ", ".join(f"count({sql_name(name)})" for name in rows.columns)
     patterns = ",\n".join(
         f"count(*) filter ({identifier_patterns.matches('value', row)}) as pattern_{row['pattern_number']}"

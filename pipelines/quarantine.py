@@ -176,7 +176,7 @@ def forget(study: Study, source: str | None = None, table: str | None = None) ->
     workspace = Workspace(study)
     if source is not None and source not in study.sources:
         raise PipelineError(f"{source}: is no source of the study. Use one of {', '.join(sorted(study.sources))}.")
-    of_study = [(name, of) for name in sorted(study.sources) for of in contracts.raw_contracts(name)]
+    of_study = [(name, of) for name in sorted(study.sources) for of in study.raw_contracts(name)]
     wanted = [(name, of) for name, of in of_study if name == (source or name) and of.name == (table or of.name)]
     if not wanted:
         raise PipelineError(f"{table}: is no delivered table. See oih quarantine list.")
@@ -200,7 +200,7 @@ def _delivered(connection: Connection, contract: Contract, source: str, study: S
     with duckdb.connect() as extracts:
         now = delivered_files(extracts, contract, folder)
     files = [DeliveredFile(connection, contract, path, where, "") for where, path in now.items()]
-    return [*files, *history.taken(connection, contract, source)]
+    return [*history.taken(connection, contract, source), *files]  # a file that was corrected is what it is now
 
 
 def _read(study: Study, file: Path, source: str, table: str) -> pl.DataFrame:

@@ -20,6 +20,11 @@ AGNOLI = "Agnoli 2021, JAMA 326:411 and Fenton 2019, JAMA Netw Open, PMC6902834 
 ABRUPT = "PMC11044711 (faster than 30 % per month went with overdose in the month after, slower did not)"
 FDA_TOLERANT = "US FDA, prescribing information of transmucosal fentanyl, opioid tolerant: for a week or longer"
 TOLJAN = "Toljan 2018, Med Sci 6:82, PMC6313374 (low dose: 1 to 5 mg a day)"
+HAYES_PAIN = "Hayes 2020, Pain 161:979 (pain in 90 days before, days 0 to 90 and 91 to 180)"
+FAST_TAPER = "Fenton 2019 and Agnoli 2021 (faster than 10 % a week)"
+PERSISTENT = "Definitions of new persistent use, Anesthesiology 2020;132:1528 (fills in days 90 to 180)"
+GUICHARD = "Guichard 2022, Clin J Pain 38 (published cases responded after 8 days on average, 1 to 28)"
+WASSERMAN = "Wasserman, buprenorphine in suspected hyperalgesia (better at a week, back at baseline by 6 months)"
 RIEB = "Rieb 2016, Pain, PMC5113230 (withdrawal pain lasts about two weeks, so 28 days are left out)"
 CDC_2022 = "Dowell 2022, MMWR Recomm Rep 71(3): cancer, palliative care and sickle cell disease are outside its scope"
 OHDSI_VISITS = "OHDSI ETL-LambdaBuilder, VISIT_OCCURRENCE (inpatient records at most a day apart are one visit)"
@@ -100,6 +105,11 @@ class Settings(BaseModel):
     long_term_span_days: int = _setting(120, "day", VON_KORFF, "Span in which covered days are counted", ge=1)
     long_term_covered_days: int = _setting(90, "day", VON_KORFF, "Covered days that make therapy long-term", ge=1)
 
+    long_stay_days: int = _setting(7, "day", DESIGN, "A longer stay in hospital in any window excludes", ge=1)
+    oud_medication_days: int = _setting(
+        30, "day", DESIGN, "Days up to the index date in which medication for opioid use disorder excludes", ge=0
+    )
+
     # Escalation
     dose_before_days: int = _setting(90, "day", DESIGN, "Days before the index date that give the old dose", ge=1)
     dose_after_days: int = _setting(60, "day", DESIGN, "Days from the index date that give the new dose", ge=1)
@@ -140,11 +150,37 @@ class Settings(BaseModel):
     taper_baseline_months: int = _setting(12, "month", FENTON, "Months of stable dose before a taper", ge=1)
     taper_baseline_min_mme: float = _setting(50.0, "MME/day", FENTON, "Smallest mean dose of these months", ge=0)
     abrupt_min_fall: float = _setting(0.3, "share", ABRUPT, "A larger fall from month to month is abrupt", gt=0, lt=1)
+    quarter_months: int = _setting(
+        3, "month", DESIGN, "Months of stable or known dose before a cohort is entered", ge=1
+    )
+    taper_fast_week_share: float = _setting(
+        0.1, "share", FAST_TAPER, "A taper that falls by more of its baseline in a week is fast", gt=0, lt=1
+    )
     discontinuation_days: int = _setting(90, "day", DESIGN, "Days without supply that make a discontinuation", ge=1)
     discontinuation_shorter_days: int = _setting(60, "day", DESIGN, "The same, first sensitivity definition", ge=1)
     discontinuation_shortest_days: int = _setting(30, "day", DESIGN, "The same, second sensitivity definition", ge=1)
     tolerant_days: int = _setting(7, "day", FDA_TOLERANT, "Consecutive days of enough opioid that make tolerant", ge=1)
     low_dose_naltrexone_mg: float = _setting(5.0, "mg/day", TOLJAN, "Largest daily dose of low-dose naltrexone", gt=0)
+
+    # Published definitions, rerun
+    published_pain_days: int = _setting(90, "day", HAYES_PAIN, "Days of pain before, after and after that", ge=1)
+    published_pair_nrs: float = _setting(0.5, "NRS point", DESIGN, "Width of the cells of pain that pairs share", gt=0)
+    published_improvement_share: float = _setting(
+        0.3, "share", FARRAR, "Smallest fall of pain that is a clinically meaningful improvement", gt=0, le=1
+    )
+    morasco_days: int = _setting(730, "day", MORASCO, "Days in which a stable dose may rise", ge=1)
+    perioperative_before_days: int = _setting(30, "day", DESIGN, "Fills this long before an operation belong to it")
+    perioperative_after_days: int = _setting(14, "day", DESIGN, "Fills this long after an operation belong to it")
+    persistent_from_day: int = _setting(90, "day", PERSISTENT, "First day on which a fill after surgery is persistent")
+    persistent_to_day: int = _setting(180, "day", PERSISTENT, "Last day on which a fill after surgery is persistent")
+
+    prior_shares: list[float] = _setting(
+        [0.01, 0.02, 0.05, 0.10, 0.20, 0.33],
+        "share",
+        "Lee 2011, Pain Physician 14:145 (true prevalence unknown); the range is a design choice",
+        "Shares with hyperalgesia that may be assumed beforehand",
+        min_length=1,
+    )
 
     # Pain windows
     distal_from_day: int = _setting(-365, "day", WINDOWS, "First day of the distal baseline B1")
@@ -184,14 +220,86 @@ class Settings(BaseModel):
     strong_se: float = _setting(1.645, "SE", DESIGN, "Standard errors a strong change must exceed (95 %, one-sided)")
     proximal_fall_limit_nrs: float = _setting(-0.3, "NRS point", DESIGN, "R - B0 below this is no paradox")
     paradox_min_dose_ratio: float = _setting(1.3, "ratio", DESIGN, "Smallest dose ratio R to B1 of a paradox", gt=1)
+    no_benefit_min_dose_ratio: float = _setting(
+        1.5, "ratio", DESIGN, "Smallest dose ratio R to B1 of an escalation without benefit", gt=1
+    )
+    no_benefit_min_nrs: float = _setting(5.0, "NRS point", DESIGN, "Pain in R that is still high", ge=0, le=10)
     relief_nrs: float = _setting(-1.0, "NRS point", FARRAR, "E - B0 at or below this is early relief", lt=0)
     waning_nrs: float = _setting(1.0, "NRS point", FARRAR, "R2 - E at or above this is relief that waned", gt=0)
+    slope_min_nrs: float = _setting(
+        0.5, "NRS point", DESIGN, "Rise, or fall, of pain for a doubling of the dose that counts", gt=0
+    )
+    slope_lag_days: int = _setting(14, "day", DESIGN, "Days that the dose lies before pain, which drives it too", ge=1)
+    slope_dose_days: int = _setting(14, "day", DESIGN, "Days over which that dose is averaged", ge=1)
+    slope_ridge_weeks: float = _setting(
+        1.0, "week", DESIGN, "Scored weeks, a doubling or a year off the mean, that weigh as much as the ridge", gt=0
+    )
+    slope_min_scored_weeks: int = _setting(6, "week", DESIGN, "Scored weeks that a slope needs", ge=3)
+    slope_min_dose_sd: float = _setting(0.1, "doubling", DESIGN, "SD of the doublings that a slope must exceed", ge=0)
+    slope_min_steps: int = _setting(2, "step", DESIGN, "Separate rises or falls of the dose that a slope needs", ge=1)
+    slope_block_days: int = _setting(28, "day", DESIGN, "Days of a block of the bootstrap", ge=7)
+    slope_draw_count: int = _setting(200, "draw", DESIGN, "Draws of the bootstrap", ge=50)
+    spread_from_day: int = _setting(-30, "day", DESIGN, "First day on which a region of pain is new")
+    spread_to_day: int = _setting(180, "day", DESIGN, "Last day on which one is looked for")
+    spread_min_regions: int = _setting(2, "region", DESIGN, "New regions of the body that are spread", ge=1)
+    spread_min_coded_days: int = _setting(
+        2, "day", DESIGN, "Days with a diagnosis that look-back and spread window need each", ge=1
+    )
+    creeping_min_months: int = _setting(3, "month", DESIGN, "Months of stable dose before tolerance shows", ge=1)
+    creeping_rise_nrs: float = _setting(0.15, "NRS point", DESIGN, "Rise of pain in each of them", gt=0)
+    creeping_relief_nrs: float = _setting(-0.8, "NRS point", DESIGN, "E - B0 at or below this is relief after it", lt=0)
+    creeping_waning_nrs: float = _setting(0.8, "NRS point", DESIGN, "R2 - E at or above this is waning again", gt=0)
+    creeping_min_scored_weeks: int = _setting(6, "week", DESIGN, "Scored weeks that the slope of pain needs", ge=3)
+    undertreated_max_mme: float = _setting(
+        50.0, "MME/day", DESIGN, "Dose in R below which relief speaks for undertreatment; not a target", gt=0
+    )
+    intense_min_mme: float = _setting(100.0, "MME/day", DESIGN, "Dose in R of an intense exposure; not a target", gt=0)
+    intense_min_days: int = _setting(180, "day", DESIGN, "Days of therapy before the index date that make it one", ge=0)
+    leaning_rise_nrs: float = _setting(0.5, "NRS point", DESIGN, "Adjusted rise with which pain leans upwards", gt=0)
     taper_min_cut: float = _setting(0.25, "share", FENTON, "Smallest cut against R that makes a taper", gt=0, lt=1)
     taper_mean_days: int = _setting(60, "day", FENTON, "Days over which the dose after a cut is averaged", ge=1)
     withdrawal_days: int = _setting(28, "day", RIEB, "Days after the last cut that are never read")
     dechallenge_to_days: int = _setting(180, "day", RIEB, "Last day after the last cut that is read")
+    kept_min_cut: float = _setting(
+        0.15, "share", FENTON, "Smallest cut against R while pain is read after a taper", gt=0, lt=1
+    )
+    co_intervention_days: int = _setting(60, "day", DESIGN, "Days around a taper that count as around it", ge=0)
+    new_treatment_days: int = _setting(90, "day", DESIGN, "Days without a treatment after which it is new", ge=1)
+    worsening_nrs: float = _setting(1.0, "NRS point", FARRAR, "Worsening after a taper that counts", gt=0)
     improvement_nrs: float = _setting(-1.0, "NRS point", FARRAR, "Weak improvement after a taper", lt=0)
     strong_improvement_nrs: float = _setting(-2.0, "NRS point", FARRAR, "Strong improvement after a taper", lt=0)
+
+    # Rules that look at events and at what was done after
+    new_acute_days: int = _setting(
+        90, "day", DESIGN, "Days without such a code before an injury, infection, flare or cancer that is new", ge=1
+    )
+    new_drug_days: int = _setting(180, "day", DESIGN, "Days without a class of drugs before a start of it", ge=1)
+    acute_from_day: int = _setting(-30, "day", DESIGN, "First day on which an acute cause counts")
+    acute_to_day: int = _setting(30, "day", DESIGN, "Last day on which an acute cause counts, but for procedures")
+    metabolism_from_day: int = _setting(-30, "day", DESIGN, "First day of a change of what reaches the body")
+    metabolism_to_day: int = _setting(60, "day", DESIGN, "Last day of a change of what reaches the body")
+    withdrawal_rise_nrs: float = _setting(1.5, "NRS point", DESIGN, "Rise of pain that withdrawal brings", gt=0)
+    withdrawal_resolved_nrs: float = _setting(
+        0.5, "NRS point", DESIGN, "Pain no more than this above the one before has resolved", ge=0
+    )
+    early_supply_days: int = _setting(10, "day", DESIGN, "First days of a supply", ge=1)
+    late_supply_days: int = _setting(7, "day", DESIGN, "Last days of a supply", ge=1)
+    min_supply_cycles: int = _setting(2, "cycle", DESIGN, "Supplies scored early and late that can be compared", ge=1)
+    supply_gap_days: int = _setting(3, "day", DESIGN, "Shortest gap in supply that withdrawal may follow", ge=1)
+    gap_rise_days: int = _setting(7, "day", DESIGN, "Days from a gap on in which withdrawal shows", ge=1)
+    cut_rise_days: int = _setting(14, "day", RIEB, "Days from an abrupt cut on in which withdrawal shows", ge=1)
+    withdrawal_drug_days: int = _setting(
+        14, "day", DESIGN, "Days between a cut or gap and the start of a drug against withdrawal", ge=0
+    )
+    treated_from_day: int = _setting(30, "day", GUICHARD, "Day after a change of opioid from which pain is read", ge=1)
+    treated_to_day: int = _setting(90, "day", WASSERMAN, "Last day on which that response is not yet a kept one", ge=1)
+    treated_late_day: int = _setting(180, "day", WASSERMAN, "Last day on which a response is read as kept", ge=1)
+    switched_from_day: int = _setting(
+        60, "day", DESIGN, "Day after other treatment began from which pain is read", ge=1
+    )
+    recognition_min_days: int = _setting(
+        270, "day", DESIGN, "Follow-up from which it tells something that no clinician noted hyperalgesia", ge=1
+    )
 
     # Quality page
     level_shift_months: int = _setting(6, "month", DESIGN, "Months on either side that a month is compared with", ge=2)
@@ -212,6 +320,8 @@ class Settings(BaseModel):
         for window in windows:
             if getattr(self, f"{window}_from_day") > getattr(self, f"{window}_to_day"):
                 raise ValueError(f"{window}_from_day is after {window}_to_day")
+        if not -self.look_back_days < self.spread_from_day < self.spread_to_day:
+            raise ValueError("spread_from_day is not between the start of the look-back and spread_to_day")
         gaps = self.discontinuation_shortest_days, self.discontinuation_shorter_days, self.discontinuation_days
         if not gaps[0] < gaps[1] < gaps[2]:
             raise ValueError("discontinuation_shortest_days, _shorter_days and _days do not grow")

@@ -5,10 +5,12 @@ table. So a text passes only if DuckDB's own parser finds exactly one select in 
 here. What is not listed is refused: a function of a later DuckDB is not let in by an update.
 
 A query can still take long; the memory it takes is the study's memory_limit. One small text that asks for a huge value
-is refused: a padding or a range has a bound, and functions that repeat or lay out without one are not listed.
+is refused, also where a row says how huge: a padding or a range has a bound in the text itself, and functions that
+repeat or lay out without one are not listed.
 """
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterator
 from functools import cache
@@ -94,7 +96,8 @@ PADDED = {"lpad", "rpad"}
 MAX_PADDED_CHARACTERS = 1_000
 RANGES = {"range", "generate_series"}
 MAX_RANGE = 1_000_000
-GROWING_FUNCTIONS = {"*", "**", "^", "<<", "pow", "power", "factorial", "exp", "lcm", "product"}
+SIZES = {"len", "length", "array_length", "json_array_length", "cardinality", "strlen"}  # of what is held anyway
+LONG_STEPS = {"to_days", "to_weeks", "to_months", "to_years"}  # no days that a DATE can have are too many of these
 
 # DuckDB takes such a bare name for a function where no column has it.
 SPOKEN_FUNCTIONS = {
@@ -211,9 +214,59 @@ def _refuse_huge(node: dict[str, Any]) -> None:
         if width is None or width > MAX_PADDED_CHARACTERS:
             raise Refused(f"calls {name}() to a width that is no number up to {MAX_PADDED_CHARACTERS:,}. Write one.")
     if name in RANGES:
-        for part in nodes(arguments):
-            if abs(_number(part) or 0) > MAX_RANGE or str(part.get("function_name")).lower() in GROWING_FUNCTIONS:
-                raise Refused(f"calls {name}() with more than plain numbers up to {MAX_RANGE:,}. Take a smaller range.")
+        _refuse_huge_range(name, arguments)
+
+
+def _refuse_huge_range(name: str, arguments: list[dict[str, Any]]) -> None:
+    if len(arguments) == 3 and _is_long_step(arguments[2]):
+        return
+    first, last = (arguments[0], arguments[1]) if len(arguments) > 1 else ({"literal": {"text": "0"}}, arguments[0])
+    step = _number(arguments[2]) if len(arguments) > 2 else 1
+    ends = []
+    if step is None or step > 0:
+        ends += [_bounds(first)[0], _bounds(last)[1]]
+    if step is None or step <= 0:  # it counts down
+        ends += [_bounds(first)[1], _bounds(last)[0]]
+    if max(map(abs, ends)) > MAX_RANGE or (step is not None and abs(step) < 1):
+        raise Refused(
+            f"calls {name}() to more than {MAX_RANGE:,}, or to what a row may say. Write numbers, bound a column by "
+            "least(column, 1000), or count days by interval 1 day."
+        )
+
+
+def _bounds(node: dict[str, Any]) -> tuple[float, float]:
+    """Between what the text itself holds a number: a column is anything."""
+    number = _number(node)
+    if number is not None:
+        return number, number
+    if node.get("type") == "OPERATOR_CAST":
+        return _bounds(node["child"])
+    if node.get("type") == "VALUE_PARAMETER":
+        return -MAX_RANGE, MAX_RANGE
+    name = str(node.get("function_name")).lower()
+    if name in SIZES:
+        return 0, 0
+    found = [_bounds(argument["expression"]) for argument in node.get("arguments", [])]
+    if found and name in ("least", "greatest"):
+        bound = min if name == "least" else max
+        return bound(low for low, _ in found), bound(high for _, high in found)
+    if len(found) == 2 and name == "+":
+        return found[0][0] + found[1][0], found[0][1] + found[1][1]
+    if len(found) == 2 and name == "-":
+        return found[0][0] - found[1][1], found[0][1] - found[1][0]
+    if len(found) == 1 and name == "-":
+        return -found[0][1], -found[0][0]
+    return -math.inf, math.inf
+
+
+def _is_long_step(node: dict[str, Any]) -> bool:
+    """Whether a step is a day or more, so that a range is one of days: interval 1 day, interval '2 weeks'."""
+    while node.get("type") == "OPERATOR_CAST" and "literal" not in node["child"]:
+        node = node["child"]
+    if str(node.get("function_name")).lower() in LONG_STEPS:
+        return any((_number(part) or 0) >= 1 for part in nodes(node))
+    said = str(node.get("child", {}).get("literal", {}).get("text"))
+    return re.fullmatch(r"[1-9]\d* (day|week|month|year)s?", said) is not None
 
 
 def _number(node: dict[str, Any]) -> float | None:

@@ -22,7 +22,9 @@ from pydantic_core import PydanticCustomError
 
 import pipelines
 from pipelines import contracts, ndc, paths, sql_files, yaml_file
+from pipelines.contracts import Contract
 from pipelines.errors import StudyError
+from pipelines.extracts.delivered import is_database
 from pipelines.overlap import Overlap
 from pipelines.settings import Settings
 
@@ -51,10 +53,15 @@ class Source(_Strict):
 
     Attributes:
         folder: Folder of the extract, or a DuckDB database in its place; relative paths start at the study file.
+        database_schema: Schema of that database to read, where several have a table of one name (``schema`` in the
+            file).
         dates: Whether its dates are real or each patient's are shifted by one constant (pipelines.date_shift).
     """
 
+    model_config = ConfigDict(validate_by_name=True)
+
     folder: Path
+    database_schema: str | None = Field(None, alias="schema", min_length=1)
     dates: Literal["real", "shifted", "unknown"] = "unknown"
 
 
@@ -209,6 +216,12 @@ class Study(_Strict):
             | {"shifted_sources": self.shifted_sources}
         )
 
+    def raw_contracts(self, source: str) -> list[Contract]:
+        """The contracts of a source's delivered tables, each read from where the study says."""
+        schema = self.sources[source].database_schema
+        found = contracts.raw_contracts(source)
+        return [contract.model_copy(update={"database_schema": schema}) for contract in found] if schema else found
+
     @property
     def shifted_sources(self) -> list[str]:
         """Sources whose dates have no calendar."""
@@ -216,7 +229,7 @@ class Study(_Strict):
 
 
 def load(path: Path) -> Study:
-    """Read a study file; relative folders start at the file.
+    """Read a study file; relative paths start at the file and may go up from there, absolute ones stay as they are.
 
     Raises:
         StudyError: The file is missing, is not a study, or names what the project does not have.
@@ -232,6 +245,7 @@ def load(path: Path) -> Study:
     refuse_unknown_factor_sets(path, study)
     _refuse_scales_beside_nrs(path, study.pain)
     study = _with_absolute_folders(path, study)
+    _refuse_schemas_of_folders(path, study)
     _refuse_misplaced_output(path, study)
     if study.ndc_table:
         ndc.load(study.ndc_table)  # said now, not after an hour of loading
@@ -334,19 +348,32 @@ def _with_absolute_folders(path: Path, study: Study) -> Study:
 def _followed(path: Path, key: str, said: Path) -> Path:
     """Where a path of a study file leads: not elsewhere by a way back up inside, nor by a link out of its folder.
 
-    Links beyond the study file's own folder are how the machine is laid out.
+    Extracts are seldom kept beside study files, so a path may be absolute, or go up at its beginning (``../extract``):
+    both say in plain sight where they lead. Links beyond the study file's own folder are how the machine is laid out.
     """
     if any(ord(letter) < 32 for letter in str(said)):
         raise StudyError(f"{path}: {key} has a character that no path has. Write it anew.")
     names = [part for part in said.parts if part != ".."]
     if list(said.parts[len(said.parts) - len(names) :]) != names:
-        raise StudyError(f"{path}: {key} goes down and up again (..). Write where it leads.")
+        raise StudyError(
+            f"{path}: {key} goes down and up again (..). Write where it leads: a relative path starts at the study "
+            "file and may go up from there first, as ../extract does."
+        )
     base = path.resolve().parent
     written = Path(os.path.normpath(base / said))
     real = written.resolve()
     if written.is_relative_to(base) and not real.is_relative_to(base):
         raise StudyError(f"{path}: {key} leaves the study's folder by a symbolic link. Name the folder it leads to.")
     return real
+
+
+def _refuse_schemas_of_folders(path: Path, study: Study) -> None:
+    for name, source in study.sources.items():
+        if source.database_schema and not is_database(source.folder):
+            raise StudyError(
+                f"{path}: sources.{name}.schema: only a DuckDB database has schemas, and {source.folder} is none. "
+                "Delete the key, or correct the folder."
+            )
 
 
 def _refuse_misplaced_output(path: Path, study: Study) -> None:

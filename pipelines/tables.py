@@ -76,7 +76,7 @@ def needed_for(name: str, among: list[Table]) -> list[Table]:
 def _from_sources(study: Study) -> Iterator[Table]:
     known = contracts.all_contracts()
     for source in sorted(study.sources):
-        for contract in contracts.raw_contracts(source):
+        for contract in study.raw_contracts(source):
             yield _delivered(contract, source)
         for prepared in sql_files.shared(source):
             yield _prepared(prepared)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from pipelines import dose_change, dose_timeline, ndc, overlap, pain_timeline, products
+from pipelines import dose_change, dose_pain_slope, dose_timeline, ndc, overlap, pain_timeline, products
 from pipelines.study import Study
 from pipelines.warehouse import Connection
 
@@ -166,6 +166,72 @@ def build_index_dose(connection: Connection, study: Study) -> pl.DataFrame:
         after_coverage=after["covered_days"] / after["window_days"],
         before_lower_bound_days=before["lower_bound_days"],
         after_lower_bound_days=after["lower_bound_days"],
+    )
+
+
+def build_dose_pain_slope(connection: Connection, study: Study) -> pl.DataFrame:
+    """How pain went with the dose of weeks before; grain: one row per episode that is not excluded.
+
+    Scores are read as they were known at the end of the response window: a later operation does not mask them.
+    """
+    settings = study.settings
+    numbered = """
+        with numbered as (
+            select
+                episode_id, patient_index, index_date, patient_id || index_date::varchar as seed_text,
+                row_number() over (order by episode_id) - 1 as episode_number
+            from episode.episode
+            left join (select patient_index, patient_id from clean.patient) using (patient_index)
+            where excluded_reason is null
+        )
+    """
+    episode = connection.sql(
+        f"""{numbered}
+        select episode_id, patient_index, index_date, md5_number_lower(coalesce(seed_text, episode_id)) as seed
+        from numbered
+        order by episode_number
+        """
+    ).pl()
+    week = connection.sql(
+        f"""{numbered}
+        select
+            episode_number, numbered.patient_index, date_trunc('week', score_date)::date as week_start_date,
+            date_trunc('week', score_date)::date - index_date as week_day, median(pain_nrs) as pain_nrs
+        from numbered
+        inner join trajectory.pain_day as day
+            on numbered.patient_index = day.patient_index
+            and score_date between index_date - $look_back_days and index_date + $response_to_day
+        where
+            (score_date < index_date or score_date >= index_date + $response_from_day)
+            and pain_nrs is not null
+            and list_contains($pain_settings, setting)
+            and (not is_masked or masked_by_date > index_date + $response_to_day)
+        group by all
+        order by episode_number, week_day
+        """,
+        params={
+            "look_back_days": settings.look_back_days,
+            "response_from_day": settings.response_from_day,
+            "response_to_day": settings.response_to_day,
+            "pain_settings": study.pain.settings,
+        },
+    ).pl()
+    period = connection.sql("from trajectory.dose_period").pl()
+    dose = dose_pain_slope.dose_before(period, week, settings, study.dose_definition)
+    fit = dose_pain_slope.fitted(week.with_columns(dose_mme=dose), episode["seed"].to_numpy(), settings)
+    step = dose_pain_slope.steps(period, settings, study.dose_definition)
+    day = pl.col("step_date") - pl.col("index_date")
+    last_day = settings.response_to_day - settings.reversal_days + 1  # what follows a step is seen in full by then
+    counted = (
+        episode.join(step, on="patient_index")
+        .filter(day.dt.total_days().is_between(-settings.look_back_days, last_day))
+        .group_by("episode_id")
+        .agg(step_count=pl.len())
+    )
+    return (
+        pl.concat([episode.select("episode_id", "patient_index"), fit], how="horizontal")
+        .join(counted, on="episode_id", how="left", maintain_order="left")
+        .with_columns(pl.col("step_count").fill_null(0))
     )
 
 

@@ -21,6 +21,7 @@ from pipelines.study import Study
 from pipelines.workspace import Workspace
 
 CONTRACTS = contracts.all_contracts()
+PARAMETERS = Settings().parameters() | {"min_cell_count": 11, "pain_settings": ["outpatient"]}
 CANARY = "patient-canary-4711"
 
 # Each requirement with the one that it presupposes, and the share of patients who then meet it.
@@ -33,7 +34,9 @@ REQUIREMENTS = {
     "has_escalation": ("has_long_term_therapy", 0.6),
     "is_adult": ("has_escalation", 0.995),
     "has_look_back": ("is_adult", 0.9),
-    "is_not_excluded": ("has_look_back", 0.97),
+    "is_in_scope": ("has_look_back", 0.97),
+    "has_no_long_stay": ("is_in_scope", 0.97),
+    "is_not_excluded": ("has_no_long_stay", 0.97),
     "has_follow_up": ("is_not_excluded", 0.95),
     "is_classifiable": ("has_follow_up", 0.8),
 }
@@ -61,6 +64,10 @@ VOTES = {
         ("ABSTAIN", None, "follow_up_too_short", 0.02),
     ],
 }
+VOTES |= {
+    rule: [(vote, "weak", None, share), ("NONE", None, None, 1 - share)]
+    for rule, vote, share in (("LF09", "WD", 0.03), ("LF10", "PROG", 0.06), ("LF12", "UND", 0.04))
+}
 UNJUDGED = {"too_few_scores_distal": 0.5, "too_few_scores_response": 0.4, "dose_unknown": 0.1}
 RISE_NRS = {"strong_candidate": 1.6, "probable": 1.8, "possible": 1.2, "mixed": 0.5, "alternative_more_likely": -1.0}
 INDEX_DATE = date(2015, 1, 1)
@@ -82,12 +89,11 @@ def study(
     _add_episodes(connection, rng, cohort)
     _add_ledger(connection, rng, source)
     _add_specifications(connection, patients)
-    warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
+    for table in ("mme_factor", "published_figure", "null_world_figure"):
+        warehouse.build_reference(connection, CONTRACTS[f"reference.{table}"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
-            warehouse.build_from_sql(
-                connection, sql, CONTRACTS[sql.table], {"min_cell_count": 11, "pain_settings": ["outpatient"]}
-            )
+            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)
     return connection
 
 
@@ -205,7 +211,10 @@ def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generato
     episode = pl.concat([inside, again]).with_row_index("number")
     episode = episode.with_columns(
         episode_id=pl.format("{}:{}", "patient_index", "number"),
+        index_kind=pl.lit("dose_led"),
         index_date=INDEX_DATE,
+        linked_since_date=INDEX_DATE,
+        matched_count=0,
         follow_up_end_date=date(2015, 12, 31),
         data_grade=pl.Series(rng.choice(["A", "B", "C"], len(episode))),
         step_count=pl.Series(rng.choice([1, 2], len(episode), p=[0.9, 0.1])),

@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from pipelines import classifier
 from pipelines import study as studies
+from pipelines.errors import StudyError
 
 RNG = np.random.default_rng(0)
 
@@ -123,6 +124,35 @@ def test_the_model_finds_a_signal_through_missing_values_and_is_calibrated_to_th
     assert classifier._observed_to_expected(
         fresh_truth, probability, np.where(fresh_truth == 1, 0.1, 1.0)[np.newaxis]
     ) == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize("cases", [0, 1, 2, 3, 5, 57, 58, 60])
+def test_too_few_episodes_of_a_class_are_told_and_are_no_bug(cases, tmp_path, monkeypatch):
+    frame = pl.DataFrame({"patient_index": range(60), "y_escalation": [1] * cases + [0] * (60 - cases)})
+    frame = frame.with_columns(x=pl.Series(RNG.normal(size=60)), weight=pl.lit(1.0), episode_id=pl.lit("e"))
+    monkeypatch.setattr(classifier, "_labelled_world", lambda study, folder: frame)
+    training = studies.Training(patient_count=400)
+    study = studies.Study(
+        name="s", title="S", sources={"simulated": {"folder": "x"}}, output=tmp_path, training=training
+    )
+    monkeypatch.setattr(classifier.simulator, "simulate", lambda *of: None)
+    monkeypatch.setattr(classifier.simulator, "write", lambda world, folder: folder.mkdir())
+    if 3 <= cases <= 57:
+        assert {row["metric"] for row in classifier._train(study, tmp_path / "world")["metrics"]} >= {"auroc"}
+        return
+    with pytest.raises(StudyError) as refused:
+        classifier._train(study, tmp_path / "world")
+    assert str(refused.value) == (
+        "training.patient_count: 400 simulated patients have too few episodes to learn from "
+        f"(60, {cases} of them true cases). Raise it; the default is 10,000."
+    )
+
+
+@pytest.mark.parametrize("episodes", [0, 1, 4, 8])
+def test_few_episodes_or_patients_are_told_too(episodes):
+    truth, patient = np.arange(episodes) % 2, np.arange(episodes) // 2
+    with pytest.raises(classifier.TooFewError):
+        classifier.Model.fit(RNG.normal(size=(episodes, 2)), truth, np.ones(episodes), patient)
 
 
 def test_shuffled_labels_teach_nothing():

@@ -15,6 +15,7 @@ from tests.end_to_end.conftest import oih
         (["run"], "study"),
         (["walk"], "walk"),
         (["simulate", "out", "--patients", "0"], "greater than or equal to 1"),
+        (["simulate", "out", "--world", "reel"], "reel: is no simulated world. Choose one of dose_independent, easy,"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line_and_exit_code_1(arguments, said):
@@ -41,7 +42,8 @@ def test_the_version_and_the_help_leave_with_0():
 def test_simulate_writes_the_extract_and_its_truth_apart(tmp_path):
     assert oih("simulate", tmp_path / "world", "--patients", 20, "--seed", 3).returncode == 0
     extract = {file.name for file in (tmp_path / "world" / "extract").iterdir()}
-    assert extract == {"patient.csv", "prescription.csv", "pain_score.csv", "diagnosis.csv", "procedure.csv"}
+    tables = "patient prescription pain_score diagnosis procedure encounter adjuvant note_mention"
+    assert extract == {f"{table}.csv" for table in tables.split()}
     assert {file.name for file in (tmp_path / "world" / "truth").iterdir()} == {"patient.csv", "escalation.csv"}
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines import extracts, warehouse
-from pipelines.errors import ExtractError
+from pipelines import drift, extracts, identifiers, simulator, tables, warehouse
+from pipelines.errors import ExtractError, IdentifierError
 from pipelines.extracts import delivered
+from pipelines.study import Source, Study
 from tests.test_extracts import Outcome, a_contract, outcome, refusal
 
 RX = a_contract("id INTEGER, drug VARCHAR delivered_as=DRUG_NAME, day DATE", key=["id"], files="hosp/rx.csv*")
@@ -66,8 +67,35 @@ def test_a_view_in_place_of_a_table_is_refused_though_the_table_may_be_missing(c
 @pytest.mark.parametrize("kind", ["table old.rx (id int)", "view old.rx as select 1 as id"])
 def test_a_table_in_two_schemas_is_refused(connection, path, kind):
     built(path, "create table rx (id int)", "create schema old", f"create {kind}")
-    said = refusal(connection, RX, path)
-    assert "has main.rx, old.rx, but raw_clinic.rx is one table. Leave one: drop or rename the others" in said
+    assert refusal(connection, RX, path) == (
+        f"{path}: has main.rx, old.rx, but raw_clinic.rx is one table. Say which beside the folder of the source in the "
+        "study: schema: main."
+    )
+
+
+def test_a_table_twice_in_one_schema_is_no_question_of_schemas(connection, path):
+    built(path, "create table rx_1 (id int)", "create table rx_2 (id int)")
+    several = RX.model_copy(update={"files": "rx_*.csv"})
+    assert refusal(connection, several, path).endswith("is one table. Leave one: drop or rename the others.")
+
+
+@pytest.mark.parametrize(("schema", "drug"), [("main", "codeine"), ("OLD", "morphine")])
+def test_the_schema_that_is_named_is_read_and_no_other(connection, path, schema, drug):
+    built(
+        path,
+        "create table rx as select 1 as id, 'codeine' as drug_name, null as day",
+        "create schema old",
+        "create table old.rx as select 1 as id, 'morphine' as drug_name, null as day",
+        "create table old.pain as select 1 as id, 'x' as drug_name, null as day",
+    )
+    contract = RX.model_copy(update={"database_schema": schema})
+    assert [row[1] for row in outcome(connection, contract, path).rows] == [drug]
+    [head] = extracts.heads(contract, path)
+    assert head.rows["drug_name"].to_list() == [drug]
+    elsewhere = RX.model_copy(update={"database_schema": "cdm"})
+    assert refusal(connection, elsewhere, path) == (
+        f"hosp/rx.csv*: no such table in {path}, schema cdm. Deliver it, or correct the schema."
+    )
 
 
 def test_a_table_of_any_schema_and_odd_name_is_found(connection, path):
@@ -164,3 +192,23 @@ def test_a_folder_may_be_named_like_a_database(tmp_path):
     extracts.require_folder(folder)
     with pytest.raises(ExtractError, match="is not a folder"):
         extracts.require_folder(tmp_path / "extract")
+
+
+def test_every_look_at_a_database_keeps_to_the_schema_that_the_study_names(tmp_path, path):
+    simulator.write(simulator.simulate(20, 5), tmp_path)
+    with duckdb.connect(str(path)) as database:
+        database.execute("create schema old")
+        for file in sorted((tmp_path / "extract").glob("*.csv")):
+            database.execute(f"create table main.{file.stem} as from read_csv('{file}', all_varchar = true)")
+            database.execute(f"create table old.{file.stem} as select *, '078-05-1120' as ssn from main.{file.stem}")
+    source = Source(folder=path, database_schema="main")
+    study = Study(name="s", title="S", sources={"simulated": source}, output=tmp_path / "out")
+    assert drift.found(study) == []
+    with duckdb.connect() as connection:
+        identifiers.refuse(identifiers.screen(connection, study))
+        [patient] = [table for table in tables.of(study) if table.name == "raw_simulated.patient"]
+        assert patient.build(connection, study) == 20
+    old = study.model_copy(update={"sources": {"simulated": source.model_copy(update={"database_schema": "old"})}})
+    assert {(found.column, found.kind) for found in drift.found(old)} == {("ssn", "new")}
+    with duckdb.connect() as connection, pytest.raises(IdentifierError, match=r"old\.patient: column ssn"):
+        identifiers.refuse(identifiers.screen(connection, old))

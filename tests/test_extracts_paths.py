@@ -4,12 +4,14 @@ import gzip
 import os
 from pathlib import Path
 
+import polars as pl
+import pyreadstat
 import pytest
 
 from pipelines import extracts
 from pipelines.cli import intake
 from pipelines.errors import ContractError, ExtractError
-from pipelines.extracts import csv_file, delivered
+from pipelines.extracts import csv_file, delivered, sample, stat_file
 from pipelines.study import Study
 from tests.test_extracts import a_contract, outcome, refusal
 
@@ -182,6 +184,67 @@ def test_a_line_longer_than_any_record_is_refused(connection, folder, monkeypatc
     content = b"a,b\n1," + b"x" * 1000 + b"\n"
     (folder / "hosp" / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     assert "has a line of more than" in refusal(connection, TWO, folder)
+
+
+# --- Parquet and packed SPSS files ---
+
+BOMBS = {
+    "rows": "select 'x' as a, null as b from range(2000000)",
+    "one long text again and again": "select repeat('x', 100000) as a, i as b from range(2000) t(i)",
+    "a long list again and again": "select range(100000) as a, i as b from range(100) t(i)",
+}
+
+
+@pytest.mark.parametrize("rows", BOMBS.values(), ids=BOMBS)
+def test_a_bomb_of_parquet_is_refused_by_its_footer_or_its_dictionaries(connection, folder, monkeypatch, rows):
+    monkeypatch.setattr(delivered, "GZIP_FREE_BYTES", 1 << 20)
+    connection.execute(f"copy ({rows}) to '{folder / 'hosp' / 'rx.parquet'}' (compression zstd)")
+    said = refusal(connection, TWO, folder)
+    assert said.startswith("hosp/rx.parquet: decompresses to more than 200 times its size")
+    with pytest.raises(ExtractError, match="decompresses to more than"):  # the look for identifiers comes first
+        sample.of(connection, TWO, folder / "hosp" / "rx.parquet")
+
+
+def test_parquet_of_short_texts_that_repeat_is_no_bomb(connection, folder, monkeypatch):
+    monkeypatch.setattr(delivered, "GZIP_FREE_BYTES", 1 << 20)
+    rows = "select 'drug ' || i % 90 as a, i as b from range(50000) t(i)"
+    connection.execute(f"copy ({rows}) to '{folder / 'hosp' / 'rx.parquet'}' (compression zstd)")
+    assert len(outcome(connection, TWO, folder).rows) == 50_000
+
+
+@pytest.fixture
+def packed(folder, monkeypatch) -> Path:
+    file = folder / "hosp" / "rx.zsav"
+    pyreadstat.write_sav(pl.DataFrame({"a": ["x" * 2000] * 20_000, "b": ["1"] * 20_000}), file, compress=True)
+    monkeypatch.setattr(delivered, "GZIP_FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(delivered, "GZIP_MAX_RATIO", 20)
+    return file
+
+
+def test_a_bomb_of_packed_spss_is_refused_by_its_header(connection, folder, packed):
+    assert refusal(connection, TWO, folder).startswith("hosp/rx.zsav: decompresses to more than 20 times its size")
+
+
+def test_a_bomb_of_packed_spss_that_hides_its_rows_is_refused_while_it_is_read(packed, monkeypatch):
+    read = stat_file._parsed
+
+    def without_rows(*args, **options):
+        found, about = read(*args, **options)
+        about.number_rows = None
+        return found, about
+
+    monkeypatch.setattr(stat_file, "_parsed", without_rows)
+    heights = []
+    with pytest.raises(ExtractError, match="decompresses to more than"):
+        heights += [rows.height for rows in stat_file.chunks(packed, "rx.zsav", ["a", "b"], 10_000)]
+    assert list(stat_file.chunks(packed, "rx.zsav", ["b"], 10_000))
+
+
+def test_wide_texts_are_held_a_few_rows_at_a_time(folder):
+    file = folder / "rx.sav"
+    pyreadstat.write_sav(pl.DataFrame({"a": ["x" * 6000] * 1_000, "b": ["1"] * 1_000}), file)
+    heights = [rows.height for rows in stat_file.chunks(file, "rx.sav", ["a", "b"], 10_000)]
+    assert sum(heights) == 1_000 and max(heights) < 110
 
 
 def test_a_users_own_bomb_is_refused(folder, monkeypatch):

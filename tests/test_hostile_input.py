@@ -123,6 +123,21 @@ SQL = {
     "counts to a power": "select * from range(10 ** 12)",
     "counts to a product": "select unnest(range(1000000 * 1000000)) as a",
     "counts to one more than may be": "select * from range(1000001)",
+    "counts to what a row says": "select unnest(range(n)) as a from raw_north.t",
+    "counts to what a row says in the from clause": "select i from raw_north.t as t, range(t.n) as r (i)",
+    "counts from what a row says": "select unnest(range(n, 5)) as a from raw_north.t",
+    "counts down from what a row says": "select unnest(range(n, 5, -1)) as a from raw_north.t",
+    "counts down to what a row says": "select unnest(range(5, least(n, 5), -1)) as a from raw_north.t",
+    "counts in steps that a row says": "select unnest(range(least(n, 9), 5, m)) as a from raw_north.t",
+    "counts to the least of two columns": "select unnest(range(least(n, m))) as a from raw_north.t",
+    "counts to the least of too many": "select unnest(range(least(n, 1000001))) as a from raw_north.t",
+    "counts to the most of a column": "select unnest(range(greatest(n, 5))) as a from raw_north.t",
+    "counts to what a subquery says": "select unnest(range((select max(n) from raw_north.t))) as a",
+    "counts to a bound times a bound": "select unnest(range(least(n, 1000) * least(n, 100000))) as a from raw_north.t",
+    "counts microseconds": "select unnest(generate_series(a, b, interval 1 microsecond)) as a from raw_north.t",
+    "counts seconds of a row": "select unnest(range(a, b, to_seconds(1))) as a from raw_north.t",
+    "counts steps of no day": "select unnest(range(a, b, interval '0 days')) as a from raw_north.t",
+    "counts steps of a column of days": "select unnest(range(a, b, to_days(n))) as a from raw_north.t",
     "closes a parenthesis": "select 1 as a) union all (select 1 as a",
     "defines a macro": "create macro names_opioid(drug_text) as true",
     "shadows a macro before it selects": "create temp macro names_opioid(drug_text) as true; select 1 as a",
@@ -160,6 +175,11 @@ def test_no_query_of_a_contract_gets_hostile_sql_past_the_gate(text, contract_fi
         "with step as (select a from raw_north.t group by all having count(*) > 1) select * from step join clean.patient "
         "on a = patient_id",
         "select unnest(range(3)) as a",
+        "select unnest(range(least(n, 1000))) as a, range(-5, 1 + least(n::bigint, 9, 10), 2) as b from raw_north.t",
+        "select unnest(range(greatest(n, -3), least(m - 1, 4))) as a, range(5, greatest(n, 0), -1) as b from raw_north.t",
+        "select unnest(range(1, json_array_length(a)::bigint + 1)) as a, range(len(b)) as c from raw_north.t",
+        "select unnest(range(a, b, interval '2 weeks')) as a, range(a, b, to_days(1)) as c from raw_north.t",
+        "select unnest(range(1, $window_days)) as a",
         "select lpad(a, 11, '0') as a, rpad(a, 1000, ' ') as b from raw_north.t",
         "select unnest(generate_series(a, date '2030-01-01', interval 1 day)) as a, range(-12, 1000000) as b "
         "from raw_north.t",
@@ -547,6 +567,37 @@ def test_paths_that_lead_where_they_say_are_fine(tmp_path):
     (tmp_path / "beside").mkdir()
     file = study_file(tmp_path / "studies", sources={"simulated": {"folder": "../beside"}}, output="../out")
     assert studies.load(file).sources["simulated"].folder == tmp_path / "beside"
+
+
+@pytest.mark.parametrize("key", ["folder", "output", "truth", "ndc_table"])
+@pytest.mark.parametrize("place", ["../beside/it", "{root}/beside/it"])
+def test_a_path_goes_up_from_the_study_file_or_is_absolute(key, place, tmp_path):
+    (tmp_path / "beside").mkdir()
+    if key == "ndc_table":
+        (tmp_path / "beside" / "it").write_text("ndc,drug_text\n12345-6789-01,MORPHINE 5 MG TABLET\n")
+        (tmp_path / "beside" / "it").rename(tmp_path / "beside" / "it.csv")
+        place += ".csv"
+    said = place.format(root=tmp_path)
+    study = studies.load(
+        study_file(
+            tmp_path / "studies", **({"sources": {"simulated": {key: said}}} if key == "folder" else {key: said})
+        )
+    )
+    found = study.sources["simulated"].folder if key == "folder" else getattr(study, key)
+    assert found == tmp_path / "beside" / Path(said).name
+
+
+@pytest.mark.parametrize("key", ["sources.simulated.folder", "output", "truth", "ndc_table"])
+def test_a_path_that_goes_down_and_up_is_told_where_it_starts(key, tmp_path):
+    said = "../beside/../elsewhere"
+    is_folder = key.endswith("folder")
+    file = study_file(tmp_path / "s", **({"sources": {"simulated": {"folder": said}}} if is_folder else {key: said}))
+    with pytest.raises(StudyError) as refused:
+        studies.load(file)
+    assert str(refused.value) == (
+        f"{file}: {key} goes down and up again (..). Write where it leads: a relative path starts at the study "
+        "file and may go up from there first, as ../extract does."
+    )
 
 
 def test_an_output_with_what_the_study_or_a_run_put_there_is_fine(tmp_path):

@@ -406,7 +406,7 @@ def test_all_that_is_refused_is_said_in_one_line_without_a_value(extract, monkey
     assert said == (
         "t.csv: column a (email, by pattern); t.csv: column last_name (name, by name); "
         "t.csv: column ssn (ssn, by name); u.csv: column phone (phone, by name). Nothing was loaded. "
-        "Have these columns taken out of the delivery, or accept each with a reason under accepted_identifiers of its "
+        "Have them taken out of the delivery, or accept each column with a reason under accepted_identifiers of its "
         "contract."
     )
     for value in ("1120", "jane", "Canary", "2671"):
@@ -555,6 +555,108 @@ def test_an_address_of_a_terminology_is_loaded_and_another_is_not(load):
     assert "column a (url" in load({"a": ["http://loinc.org", "https://example.org/u/1"]})
 
 
+@pytest.fixture
+def load_text(extract):
+    """Load one table of a file written as it stands, and tell how many rows are loaded and in quarantine."""
+
+    def loaded(text, name="t.csv", **changes):
+        (extract.folder / name).write_text(text)
+        with duckdb.connect() as connection:
+            try:
+                done = extracts.load(connection, contract(name, **changes), "north", extract.folder)
+            except IdentifierError as error:
+                return str(error)
+            return done.loaded_rows, done.quarantined_rows
+
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("x,y,jane.doe@example.org", "email"),
+        ("x,078-05-1120,y", "ssn"),
+        ("x,078 05 1120,y", "ssn"),  # a whole cell
+        ("x,y,(415) 555-2671", "phone"),
+        ("x,y,https://loinc.org,https://example.org/jane", "url"),
+        ("x,\uff10\uff17\uff18-05-1120,y", "ssn"),
+        ('x"078-05-1120', "ssn"),
+    ],
+)
+def test_a_line_that_is_no_record_is_looked_at(line, kind, load_text):
+    said = load_text(f"a,b\nx,y\n{line}\n")
+    assert said == f"t.csv: row 2, which is no record ({kind}, by pattern). {value_screen.ADVICE}"
+
+
+def test_a_line_that_is_no_record_and_holds_nothing_goes_to_quarantine(load_text):
+    assert load_text("a,b\nx,y\n0406-0512-01,2021-01-01,http://loinc.org,72514-3\n") == (1, 1)
+
+
+def test_a_line_may_hold_what_a_column_is_accepted_for(load_text):
+    accepted = [{"column": "b", "kind": "ssn", "reason": REASON}]
+    assert load_text("a,b\nx,y\nx,078-05-1120,y\n", accepted_identifiers=accepted) == (1, 1)
+    assert "(email" in load_text("a,b\nx,y\nx,jane@example.org,y\n", accepted_identifiers=accepted)
+
+
+@pytest.mark.parametrize("line", ['{"a": {"b": "078-05-1120"', '{"a": {}, "a": {"b": "078 05 1120"}}'])
+def test_a_json_line_that_is_no_record_is_looked_at(line, load_text):
+    columns = [{"name": "a", "type": "JSON", "description": "A."}]
+    said = load_text(f'{{"a": {{}}}}\n{line}\n', "t.ndjson", columns=columns)
+    assert said.startswith("t.ndjson: row 2, which is no record (ssn, by pattern).")
+
+
+JSON_COLUMN = [{"name": "code", "type": "JSON", "delivered_as": "code", "description": "Code."}]
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "kind"),
+    [
+        ('{"text": "see https://example.org/jane"}', "code.text", "url"),
+        ('{"text": "https:\\/\\/example.org"}', "code.text", "url"),
+        ('{"text": "jane\\u0040example.org"}', "code.text", "email"),
+        ('[{"telecom": [{"value": "415-555-2671"}]}]', "code.telecom.value", "phone"),
+        ('{"text": " 078 05 1120"}', "code.text", "ssn"),
+        ('{"coding": [{"code": "192.168.0.17"}]}', "code.coding.code", "ip"),
+        ('{"jane@example.org": "x"}', "code", "email"),
+        ('"jane@example.org"', "code", "email"),
+        ('{"photo": {"url": "https://example.org/jane.png"}}', "code.photo.url", "url"),
+        ('{"coding": [{"system": "jane@example.org"}]}', "code.coding.system", "email"),
+        ('{"coding": [{"system": "https://example.org/jane@example.org"}]}', "code.coding.system", "email"),
+    ],
+)
+def test_every_string_of_a_json_column_is_looked_at(value, place, kind, load_text):
+    said = load_text(f'{{"code": {{"text": "Pain"}}}}\n{{"code": {value}}}\n', "t.ndjson", columns=JSON_COLUMN)
+    assert said == f"t.ndjson: column {place} ({kind}, by pattern). {value_screen.ADVICE}"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"coding": [{"system": "http://snomed.info/sct", "code": "22253000"}]}',
+        '{"coding": [{"system": "https://fhir.example.org/codeSet/72", "code": "4154125"}]}',
+        '{"coding": [{"system": "https:\\/\\/fhir.example.org\\/codeSet\\/72", "code": "4154125"}]}',
+        '{"extension": [{"url": "https://example.org/fhir/sort-order", "valueInteger": 3}]}',
+        '{"reference": "https://fhir.example.org/Patient/17"}',
+        '{"meta": {"profile": ["https://example.org/fhir/profile"]}}',
+        '{"coding": [{"system": "urn:oid:2.16.840.1.113883.6.69", "code": "0406-0512-01"}]}',
+    ],
+)
+def test_an_address_of_a_code_system_an_extension_or_a_record_is_none_of_a_person(value, load_text, extract):
+    line = f'{{"code": {value}}}\n'
+    assert load_text(line, "t.ndjson", columns=JSON_COLUMN) == (1, 0)
+    looked = identifiers._look(CONNECTION, contract(), "t.ndjson", extract.folder / "t.ndjson", Settings())
+    assert looked.findings == []
+
+
+def test_a_json_column_is_accepted_by_path(load_text):
+    accepted = [{"column": "code.text", "kind": "email", "reason": REASON}]
+    line = '{"code": {"text": "jane@example.org"}}\n'
+    assert load_text(line, "t.ndjson", columns=JSON_COLUMN, accepted_identifiers=accepted) == (1, 0)
+    other = '{"code": {"display": "jane@example.org"}}\n'
+    said = load_text(line + other, "t.ndjson", columns=JSON_COLUMN, accepted_identifiers=accepted)
+    assert said.startswith("t.ndjson: column code.display (email, by pattern). ")
+
+
 # --- Real extracts ---
 
 
@@ -586,7 +688,7 @@ def test_of_the_omop_extract_the_source_value_of_persons_is_found_and_nothing_el
 
 
 def test_the_simulated_extract_has_no_identifier(tmp_path):
-    simulator.write(simulator.simulate(60, 7), tmp_path)
+    simulator.write(simulator.simulate(60, 10), tmp_path)
     assert _found(tmp_path / "extract", ".csv") == []
     study = studies.Study(
         name="s", title="S", sources={"simulated": {"folder": tmp_path / "extract"}}, output=tmp_path / "out"

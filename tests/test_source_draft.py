@@ -262,7 +262,7 @@ def test_a_column_that_looks_identifying_is_left_out_of_the_drafts_and_told(proj
 
 def test_json_lines_are_told_to_have_no_columns_to_draft_from(project, extract):
     (extract / "fills.ndjson").write_text('{"id": "1"}\n')
-    with pytest.raises(ExtractError, match="has no header that can be read"):
+    with pytest.raises(ExtractError, match=r"is JSON lines, whose fields cannot be drafted\. Write"):
         source_draft.draft("clinic", [extract])
 
 

@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from pipelines import study as studies
+from pipelines import tables
 from pipelines.errors import ExtractError, StudyError
 from pipelines.settings import Settings, described
 
@@ -109,6 +110,20 @@ def test_a_study_can_count_what_the_registry_lets_stand_beside_nrs(tmp_path):
     loaded = studies.load(written(tmp_path, pain=pain))
     assert all(loaded.parameters[f"pain_{name}"] == value for name, value in pain.items())
     assert loaded.fingerprint != studies.load(written(tmp_path)).fingerprint
+
+
+def test_a_source_names_the_schema_of_its_database_for_every_table(tmp_path):
+    said = {"omop": {"folder": "cdm.duckdb", "schema": "cdm_2021"}, "simulated": {"folder": "x"}}
+    loaded = studies.load(written(tmp_path, sources=said))
+    assert {contract.database_schema for contract in loaded.raw_contracts("omop")} == {"cdm_2021"}
+    assert {contract.database_schema for contract in loaded.raw_contracts("simulated")} == {None}
+    read = {table.contract.database_schema for table in tables.of(loaded) if table.name.startswith("raw_omop.")}
+    assert read == {"cdm_2021"}
+
+
+def test_a_schema_of_a_folder_is_refused(tmp_path):
+    with pytest.raises(StudyError, match=r"sources\.omop\.schema: only a DuckDB database has schemas, and .*x is none"):
+        studies.load(written(tmp_path, sources={"omop": {"folder": "x", "schema": "cdm"}}))
 
 
 def test_a_file_that_is_not_yaml_is_refused_with_its_line(tmp_path):

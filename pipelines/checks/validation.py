@@ -192,6 +192,7 @@ def check(connection: duckdb.DuckDBPyConnection, contract: Contract) -> list[Che
 
 def _translated(contract: Contract, name: str, expectation: Expectation, index: int) -> Any:
     """An expectation of a contract as one of Great Expectations, which remembers its place."""
+    from great_expectations.exceptions import GreatExpectationsError
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     arguments = dict(expectation.model_extra or {})
@@ -203,7 +204,7 @@ def _translated(contract: Contract, name: str, expectation: Expectation, index: 
         arguments.setdefault("ignore_row_if", COMPARING[expectation.type])
     try:
         known = ExpectationConfiguration(type=expectation.type, kwargs=arguments, meta=meta).to_domain_obj()
-    except Exception:
+    except (GreatExpectationsError, TypeError, ValueError):  # what it says of a contract; anything else is a bug
         raise ContractError(
             f"{contract.table}: check {name} is no {expectation.type} that Great Expectations knows. "
             "Correct its type or arguments in the contract."

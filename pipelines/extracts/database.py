@@ -25,7 +25,9 @@ _ATTACHED = "delivered_database"
 
 
 def find(connection: Connection, contract: Contract, path: Path) -> dict[str, Path]:
-    """The table whose name is that of the contract's files without their ending, in any schema and spelling.
+    """The table whose name is that of the contract's files without their ending, in any spelling.
+
+    It is looked for in the schema that the contract names, else in all.
 
     Raises:
         ExtractError: The database cannot be opened, or several schemas have the table.
@@ -99,12 +101,17 @@ def _tables(connection: Connection, contract: Contract, path: Path) -> list[tupl
     ).fetchall()
     name = PurePosixPath(files_of(contract)).name.lower().split(".")[0]
     found = [named for named in listed if fnmatchcase(named[1].lower(), name)]
+    if wanted := contract.database_schema:
+        found = [named for named in found if named[0].lower() == wanted.lower()]
     if len(found) > 1:
         several = ", ".join(f"{schema}.{table}" for schema, table, _ in found)
-        raise ExtractError(
-            f"{path}: has {several}, but {contract.table} is one table. Leave one: drop or rename the others, or "
-            "deliver a database of the wanted schema alone (attach it, then copy its tables into a new one)."
+        schemas = sorted({schema for schema, *_ in found})
+        advice = (
+            f"Say which beside the folder of the source in the study: schema: {schemas[0]}"
+            if len(schemas) == len(found)
+            else "Leave one: drop or rename the others"
         )
+        raise ExtractError(f"{path}: has {several}, but {contract.table} is one table. {advice}.")
     # What a view shows may lie elsewhere.
     if view := next((f"{schema}.{table}" for schema, table, is_view in found if is_view), None):
         raise ExtractError(f"{path}: {view} is a view, and only tables are read. Make it a table (create table as).")

@@ -19,8 +19,8 @@ STAT_SUFFIXES = (".sas7bdat", ".xpt", ".sav", ".zsav", ".por", ".dta")
 SUFFIXES = (".csv.gz", ".csv", ".parquet", *NDJSON_SUFFIXES, *STAT_SUFFIXES)
 DATABASE_SUFFIXES = (".duckdb", ".db")
 
-# A megabyte of gzip can hold a gigabyte. Text of tables shrinks to a tenth, repetitive text to a hundredth; beyond
-# the first bytes, which are free, more than that is no table. The other limit is a disk's.
+# A megabyte of gzip or Parquet can hold a gigabyte and more. Text of tables shrinks to a tenth, repetitive text to a
+# hundredth; beyond the first bytes, which are free, more than that is no table. The other limit is a disk's.
 GZIP_MAX_RATIO = 200
 GZIP_FREE_BYTES = 1 << 28
 GZIP_MAX_BYTES = 1 << 40
@@ -166,13 +166,26 @@ def open_bytes(path: Path, where: str) -> io.BufferedIOBase:
     return io.BufferedReader(_Gunzipped(path, where), 1 << 20)  # type: ignore[type-var]
 
 
+def most_bytes(path: Path) -> int:
+    """How much a packed file may come to, unpacked."""
+    return min(GZIP_MAX_BYTES, max(GZIP_FREE_BYTES, GZIP_MAX_RATIO * path.stat().st_size))
+
+
+def too_large(where: str) -> ExtractError:
+    """What is said of a file that unpacks to more than that."""
+    return ExtractError(
+        f"{where}: decompresses to more than {GZIP_MAX_RATIO} times its size, or than {GZIP_MAX_BYTES >> 30} GiB, as "
+        "no table does. Look into it, and deliver it decompressed or in parts."
+    )
+
+
 class _Gunzipped(io.RawIOBase):
     """The content of a gzip file, up to the limit."""
 
     def __init__(self, path: Path, where: str) -> None:
         self._file = gzip.open(path)  # noqa: SIM115 - closed with this
         self._where = where
-        self._left_bytes = min(GZIP_MAX_BYTES, max(GZIP_FREE_BYTES, GZIP_MAX_RATIO * path.stat().st_size))
+        self._left_bytes = most_bytes(path)
 
     def readable(self) -> bool:
         return True
@@ -181,10 +194,7 @@ class _Gunzipped(io.RawIOBase):
         size_bytes = self._file.readinto(buffer)
         self._left_bytes -= size_bytes
         if self._left_bytes < 0:
-            raise ExtractError(
-                f"{self._where}: decompresses to more than {GZIP_MAX_RATIO} times its size, or than "
-                f"{GZIP_MAX_BYTES >> 30} GiB, as no table does. Look into it, and deliver it decompressed or in parts."
-            )
+            raise too_large(self._where)
         return size_bytes
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """What earlier runs loaded of a table whose deliveries follow one another, and which files are new."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
@@ -38,6 +38,40 @@ def taken(connection: Connection, contract: Contract, source: str) -> list[Taken
     return [Taken(where, digest, sequence, then == now) for where, digest, sequence, then in files]
 
 
+def without_withdrawn(
+    connection: Connection, contract: Contract, source: str, files: list[DeliveredFile], earlier: list[Taken]
+) -> list[Taken]:
+    """The earlier files but those that stopped the run by their rows in quarantine and are corrected now.
+
+    While a table has more in quarantine than its contract lets pass, no run goes on to publish it, so a file that is
+    to blame may be delivered anew under its name. Of an upsert it may have replaced rows, so all files are read again.
+    """
+    if contract.delivery == "snapshot" or not earlier:
+        return earlier
+    told = connection.execute(
+        """select
+            source_file, delivered_rows, quarantined_rows,
+            sum(quarantined_rows) over () / sum(delivered_rows) over ()
+        from raw.delivery where source = ? and table_name = ?""",
+        [source, contract.name],
+    ).fetchall()
+    limit = contract.max_quarantined_share
+    to_blame = {
+        where
+        for where, delivered_rows, quarantined_rows, share in told
+        if (share or 0) > limit and quarantined_rows > limit * delivered_rows
+    }
+    contents = {_identity(contract, file) for file in files}
+    names = {stem(file.where) for file in files}
+    is_corrected = {file.where for file in earlier if stem(file.where) in names} - {
+        file.where for file in earlier if _identity(contract, file) in contents
+    }
+    kept = [file for file in earlier if file.where not in to_blame & is_corrected]
+    if contract.delivery == "upsert" and len(kept) < len(earlier):
+        return [replace(file, is_same_contract=False) for file in kept]
+    return kept
+
+
 def new_files(contract: Contract, files: list[DeliveredFile], earlier: list[Taken]) -> list[DeliveredFile]:
     """The files that no earlier run has loaded, in the order of their paths.
 
@@ -53,8 +87,8 @@ def new_files(contract: Contract, files: list[DeliveredFile], earlier: list[Take
     if not are_kept(earlier):
         if gone := next((file for file in earlier if _identity(contract, file) not in contents), None):
             raise ExtractError(
-                f"{gone.where}: was loaded before its contract changed, and is not in the extract any more. "
-                "Deliver it again, with all earlier files."
+                f"{gone.where}: was loaded before its contract changed, or another file was corrected, and is not "
+                "in the extract any more. Deliver it again, with all earlier files."
             )
         return distinct
     known = {_identity(contract, file) for file in earlier}

@@ -88,7 +88,8 @@ def load(
     their files are still delivered: a content that was loaded once changes no row, and raw.delivery names its copies.
     An ``upsert`` is, too, but there a content under a new name is a new file; of the rows with one key that of the
     last file stays, in the order of the files' paths, whenever each was loaded.
-    Earlier runs are those in the same warehouse.
+    Earlier runs are those in the same warehouse. Where a file's rows in quarantine stopped them, a corrected one of its
+    name takes its place.
 
     Args:
         connection: Warehouse, allowed to read the folder and not in a transaction.
@@ -120,11 +121,18 @@ def load(
             DeliveredFile(work, contract, path, where, f"file_{number}")
             for number, (where, path) in enumerate(found.items())
         ]
-        earlier = history.taken(work, contract, source)
+        taken = history.taken(work, contract, source)
+        earlier = history.without_withdrawn(work, contract, source, files, taken)
+        work.execute("create temp table withdrawn (source_file varchar)")
+        for file in taken:
+            if file.where not in {kept.where for kept in earlier}:
+                work.execute("insert into withdrawn values (?)", [file.where])
         if not (files or earlier or contract.may_be_missing):
+            kind = "table" if is_database(folder) else "file"
+            schema = f", schema {contract.database_schema}" if contract.database_schema else ""
             raise ExtractError(
-                f"{files_of(contract)}: no such {'table' if is_database(folder) else 'file'} in {folder}. "
-                "Deliver it, or correct the folder."
+                f"{files_of(contract)}: no such {kind} in {folder}{schema}. Deliver it, or correct "
+                f"{'the schema' if schema else 'the folder'}."
             )
         is_added = bool(earlier) and history.are_kept(earlier)
         copies: dict[str, list[str]] = {}
@@ -246,7 +254,9 @@ def _reject_known(connection: Connection, contract: Contract) -> None:
         ),
         earlier as (
             select {{{known}}} as known_row, {known_keys}
-            from {contract.table} anti join corrected using (source_file, source_row)
+            from {contract.table}
+            anti join corrected using (source_file, source_row)
+            anti join withdrawn using (source_file)
         )
         select
             source_file,
@@ -328,6 +338,10 @@ def _publish(
         connection.execute(f"delete from raw.quarantine where step = 'ingest' and {is_mine}", mine)
         connection.execute(f"delete from raw.delivery where {is_mine}", mine)
     else:
+        withdrawn = "source_file in (select source_file from withdrawn)"
+        connection.execute(f"delete from {contract.table} where {withdrawn}")
+        connection.execute(f"delete from raw.quarantine where step = 'ingest' and {is_mine} and {withdrawn}", mine)
+        connection.execute(f"delete from raw.delivery where {is_mine} and {withdrawn}", mine)
         corrections.drop_earlier(connection, contract, source)
     connection.execute(
         f"insert into {contract.table} by name select {columns} "

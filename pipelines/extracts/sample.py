@@ -19,7 +19,7 @@ import polars as pl
 
 from pipelines.contracts import Contract
 from pipelines.errors import ExtractError
-from pipelines.extracts import database, stat_file
+from pipelines.extracts import database, parquet_file, stat_file
 from pipelines.extracts.delivered import NDJSON_SUFFIXES, STAT_SUFFIXES, find, is_database, open_bytes, sql_text
 from pipelines.warehouse import Connection
 
@@ -109,6 +109,7 @@ def _piece(
         with database.attached(connection, contract, path) as table:
             return _of_table(connection, table, is_head)
     if name.endswith(".parquet"):
+        parquet_file.refuse_bomb(connection, path, path.name)
         return _of_table(connection, f"read_parquet({sql_text(str(path))}, hive_partitioning = false)", is_head)
     if name.endswith(STAT_SUFFIXES):
         columns = stat_file.columns_of(path, path.name)

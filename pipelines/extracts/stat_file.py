@@ -13,10 +13,11 @@ from typing import Any
 import polars as pl
 
 from pipelines.errors import ExtractError
-from pipelines.extracts.delivered import DeliveredFile, Delivery, check_columns, text_columns
+from pipelines.extracts.delivered import DeliveredFile, Delivery, check_columns, most_bytes, text_columns, too_large
 from pipelines.warehouse import count
 
-CHUNK_CELLS = 4_000_000  # what is held at once, about 60 bytes each
+CHUNK_CELLS = 4_000_000  # what is held at once
+_CELL_BYTES = 60
 
 _SAS_DATE = (
     "DATE|DAY|DDMMYY[BCDNPS]?|MMDDYY[BCDNPS]?|YYMMDD[BCDNPS]?|WEEKDATE|WEEKDATX|WORDDATE|WORDDATX|JULIAN|[BE]8601DA|"
@@ -84,9 +85,15 @@ def chunks(path: Path, where: str, columns: list[str], chunk_cells: int = CHUNK_
     """
     if path.suffix.lower() == ".xpt" and path.stat().st_size % 80:  # it does not tell how many rows it has
         raise ExtractError(f"{where}: is cut short. Deliver it again.")
-    limit = max(1, chunk_cells // max(1, len(columns)))
+    _, header = _parsed(path, where, metadataonly=True)
+    # A text is as wide as its variable, and packed to next to nothing where it is short.
+    widths = [header.variable_storage_width.get(name) or 8 for name in columns]
+    limit = max(1, chunk_cells // max(1, sum(max(1, width // _CELL_BYTES) for width in widths)))
+    most_rows = most_bytes(path) // max(1, sum(widths))
     offset = 0
     while True:
+        if max(offset, header.number_rows or 0) > most_rows:
+            raise too_large(where)
         rows, about = _parsed(path, where, usecols=columns, row_offset=offset, row_limit=limit)
         yield rows.select(_text(rows[name], about, _PROGRAM[path.suffix.lower()], where) for name in columns)
         offset += rows.height

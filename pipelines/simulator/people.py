@@ -7,7 +7,6 @@ Sources: Hayes 2020 (Pain 161:979) and McPherson 2018 (Pain 159:2097), pain leve
 15:1360, reliability of a single score. Shares and spreads that none of them gives are assumptions.
 """
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.simulator.physiology import Physiology
 from pipelines.simulator.products import choose_family
+from pipelines.simulator.world import World
 
 Array = NDArray[Any]
 
@@ -25,31 +25,9 @@ CLASSES = {  # true class: share among patients without hyperalgesia (assumed)
     "inter_dose_withdrawal": 0.06,
     "undertreated": 0.06,
     "taper_improver": 0.04,  # improves after any taper without ever having had hyperalgesia
-    "oih": 0.0,  # World.prevalence
+    "oih": 0.0,  # prevalence of the world
 }
 THERAPIES = {"long_term": 0.70, "starter": 0.15, "short_course": 0.10, "none": 0.05}  # shares (assumed)
-
-
-@dataclass(frozen=True)
-class World:
-    """What differs between simulated worlds; everything else is the same in all.
-
-    Attributes:
-        days: Recorded days, after the burn-in.
-        prevalence: Share of patients whose true class is hyperalgesia.
-        has_hyperalgesia: False gives the null world: no dose causes hyperalgesia in anyone.
-        emax_scale: Multiplies the analgesia that opioids can give; 0 is a world without opioid effect.
-        score_density: Multiplies the chance that a visit leaves a pain score.
-        randomise: Draw each patient's population parameters from their plausible ranges instead of using
-            the defaults, so that a model trained on this world does not learn one set of assumptions.
-    """
-
-    days: int = 1100
-    prevalence: float = 0.05
-    has_hyperalgesia: bool = True
-    emax_scale: float = 1.0
-    score_density: float = 1.0
-    randomise: bool = False
 
 
 class People(NamedTuple):
@@ -66,6 +44,8 @@ class People(NamedTuple):
     ramp_nrs: Array  # rise of nociception in disease progression
     ramp_start: Array
     ramp_days: Array
+    uses_peg: Array  # is asked the PEG at some visits
+    interference_nrs: Array  # what pain keeps a patient from, above or below the pain itself
     family: Array
     start_mme: Array
     start_day: Array
@@ -92,20 +72,22 @@ def draw_people(rng: np.random.Generator, n: int, world: World) -> People:
     therapy = rng.choice(list(THERAPIES), n, p=list(THERAPIES.values()))
     is_tolerance, is_undertreated = true_class == "tolerance", true_class == "undertreated"
 
-    ordinary_analgesia = normal(centre(0.27, 0.15, 0.40), 0.12, 0.03, 0.6)
+    ordinary_analgesia = normal(centre(0.33, 0.15, 0.40), 0.12, 0.03, 0.6)
     analgesia_max = np.where(is_undertreated, normal(0.5, 0.1, 0.03, 0.8), ordinary_analgesia)
     tolerance_max = np.where(is_tolerance, lognormal(6, 0.4), lognormal(1.6, 0.5))
     oih_max = normal(centre(4.5, 3, 6), 1.2, 1.8, 9)
     hyperalgesia_max = np.where(true_class == "oih", oih_max, np.abs(0.3 * rng.standard_normal(n)))
+    off_half_life_days = lognormal(centre(12, 4, 60), log_spread(0.6))
+    is_lasting = (rng.random(n) < 0.25) & world.randomise  # months after abstinence some are not as before
     body = Physiology(
         analgesia_max=world.emax_scale * analgesia_max,
-        analgesia_half_mme=lognormal(centre(45, 30, 70), log_spread(0.6)),
+        analgesia_half_mme=lognormal(centre(33, 30, 70), log_spread(0.6)),
         tolerance_max=tolerance_max * np.exp2(centre(0, -1, 1)),
         tolerance_rate=_rate(np.where(is_tolerance, 35, 14) * np.exp2(centre(0, -1, 1))),
-        hyperalgesia_max_nrs=hyperalgesia_max * world.has_hyperalgesia,
-        hyperalgesia_half_mme=lognormal(centre(75, 8, 110), log_spread(0.5)),
+        hyperalgesia_max_nrs=hyperalgesia_max * world.hyperalgesia_scale,
+        hyperalgesia_half_mme=lognormal(centre(world.hyperalgesia_half_mme, 8, 110), log_spread(0.5)),
         hyperalgesia_on_rate=_rate(centre(21, 10, 60)),
-        hyperalgesia_off_rate=_rate(lognormal(centre(12, 4, 60), log_spread(0.6))),
+        hyperalgesia_off_rate=_rate(np.where(is_lasting, rng.uniform(60, 150, n), off_half_life_days)),
         withdrawal_max_nrs=normal(centre(3, 1, 5), 1, 0, 10),
         dependence_rate=_rate(centre(6, 4, 10)),
     )
@@ -113,7 +95,7 @@ def draw_people(rng: np.random.Generator, n: int, world: World) -> People:
     start_mme = np.clip(lognormal(np.where(rng.random(n) < 0.7, 30, 70), 0.7), 10, 220)
     start_mme = np.where(is_undertreated, np.clip(start_mme / 2, 7.5, 60), start_mme)
     is_sudden = rng.random(n) < 0.4
-    joins_late = rng.random(n) < 0.2
+    joins_late = rng.random(n) < world.late_entry_share
     first_day = np.where(joins_late, rng.integers(0, max(world.days // 3, 1), n), 0)
     death_day = first_day + rng.exponential(365 / 0.015, n).astype(int)  # 1.5 % a year
     leaving_day = first_day + rng.exponential(365 / 0.05, n).astype(int)  # 5 % a year
@@ -122,13 +104,15 @@ def draw_people(rng: np.random.Generator, n: int, world: World) -> People:
         therapy=therapy,
         body=body,
         nociception_nrs=normal(centre(5.9, 4.8, 6.5), 2.0, 1.5, 9.5),
-        nociception_sd=centre(1.0, 0.6, 1.4),
-        noise_sd=centre(1.25, 0.8, 2.0),
+        nociception_sd=centre(world.drift_sd_nrs, 0.9, 1.9),
+        noise_sd=centre(world.report_sd_nrs, 0.8, 2.0),
         adherence=np.where(rng.random(n) < 0.92, 1, rng.uniform(0.4, 1, n)),
         short_days=np.where(true_class == "inter_dose_withdrawal", rng.integers(4, 9, n), 0),
         ramp_nrs=np.where(true_class == "progression", normal(2.5, 0.7, 1, 5), 0),
         ramp_start=rng.uniform(100, max(world.days - 200, 101), n),
         ramp_days=np.where(is_sudden, 3, rng.uniform(45, 180, n)),
+        uses_peg=rng.random(n) < 0.3,
+        interference_nrs=1.2 * rng.standard_normal(n),
         family=choose_family(rng, start_mme, np.full(n, -1)),
         start_mme=start_mme,
         start_day=np.where(therapy == "starter", rng.integers(30, max(world.days * 7 // 10, 31), n), 0),

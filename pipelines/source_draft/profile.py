@@ -22,6 +22,9 @@ from pipelines.warehouse import Connection
 FEW_VALUES = 12
 FEWEST_ROWS_OF_A_VALUE = 11
 
+# A query takes longer to prepare than the values of most columns to look at.
+COLUMNS_AT_A_TIME = 100
+
 OTHER_SUFFIXES = (".tsv", ".txt", ".dat", ".xls", ".xlsx", ".json", ".xml")
 
 TYPES = ("DATE", "TIMESTAMP", "INTEGER", "BIGINT", "DOUBLE")
@@ -176,7 +179,13 @@ def _tables(folder: Path, files: list[Path]) -> Iterable[tuple[str, str]]:
 
 def _profile(connection: Connection, folder: Path, table: str, glob: str) -> TableProfile:
     contract = text_contract(table, glob, [])
-    header = next((head.rows.columns for head in extracts.heads(contract, folder) if not head.is_json), None)
+    heads = extracts.heads(contract, folder)
+    if any(head.is_json for head in heads):
+        raise ExtractError(
+            f"{glob}: is JSON lines, whose fields cannot be drafted. Write a contract that names each by its place, as "
+            "delivered_as: /subject/reference (data_contracts/0_raw/fhir shows how), or convert it to CSV or Parquet."
+        )
+    header = next((head.rows.columns for head in heads), None)
     if header and len(header) == 1 and re.search(r"[;\t|]", header[0]):
         raise ExtractError(f"{glob}: its columns are not separated by commas. Save it as CSV with commas.")
     if header is None:
@@ -189,7 +198,11 @@ def _profile(connection: Connection, folder: Path, table: str, glob: str) -> Tab
     contract = text_contract(table, glob, header)
     loaded = extracts.load(connection, contract, "draft", folder)
     columns = [
-        _column(connection, contract.table, name, delivered) for name, delivered in zip(names, header, strict=True)
+        column
+        for at in range(0, len(names), COLUMNS_AT_A_TIME)
+        for column in _columns(
+            connection, contract.table, names[at : at + COLUMNS_AT_A_TIME], header[at : at + COLUMNS_AT_A_TIME]
+        )
     ]
     return TableProfile(table, glob, loaded.loaded_rows, loaded.quarantined_rows, tuple(columns), tuple(identifying))
 
@@ -210,12 +223,16 @@ def text_contract(table: str, glob: str, header: list[str]) -> Contract:
     )
 
 
-def _column(connection: Connection, table: str, name: str, delivered_as: str) -> ColumnProfile:
-    column = sql_name(name)
-    connection.execute(
-        f"create or replace temp table value as "
-        f"select {column} as text, count(*) as row_count from {table} where {column} is not null group by all"
+def _columns(
+    connection: Connection, table: str, names: Sequence[str], delivered_as: Sequence[str]
+) -> list[ColumnProfile]:
+    """The profiles of some columns of a table."""
+    different = "\nunion all\n".join(
+        f"(select {place} as place, {sql_name(name)} as text, count(*) as row_count "
+        f"from {table} where {sql_name(name)} is not null group by all)"
+        for place, name in enumerate(names)
     )
+    connection.execute(f"create or replace temp table value as {different}")
     fits = [
         f"bool_and(regexp_full_match(text, {sql_text(str(PATTERNS[type_]))}) and try_cast(text as {type_}) is not null)"
         for type_ in TYPES
@@ -226,45 +243,80 @@ def _column(connection: Connection, table: str, name: str, delivered_as: str) ->
     ]
     kinds = [f"avg(regexp_full_match(trim(text), {sql_text(pattern)})::integer)" for pattern in KINDS.values()]
     [[rows]] = connection.execute(f"select count(*) from {table}").fetchall()
-    [found] = connection.execute(
+    found = connection.execute(
         f"""select
-            coalesce(sum(row_count), 0)::bigint,
+            place,
+            sum(row_count)::bigint,
             count(*),
             min(row_count),
             bool_or(regexp_full_match(trim(text), '0\\d+')),
             count(*) filter (where regexp_matches(lower(text), '(^|[^a-z])pain([^a-z]|$)')),
             {", ".join([*fits, *as_dates, *kinds])}
-        from value"""
+        from value
+        group by place"""
     ).fetchall()
-    filled, distinct, rarest, has_leading_zero, pain_values, *rest = found
-    type_fits, date_fits, shares = rest[: len(TYPES)], rest[len(TYPES) : -len(KINDS)], rest[-len(KINDS) :]
-    type_ = next((type_ for type_, fit in zip(TYPES, type_fits, strict=True) if fit), "VARCHAR")
-    date_formats = tuple(form for form, fit in zip(DATE_FORMATS, date_fits, strict=True) if fit)
-    if type_ in ("INTEGER", "BIGINT", "DOUBLE") and (has_leading_zero or date_formats):
-        type_ = "VARCHAR"
-    minimum = maximum = None
-    if type_ != "VARCHAR" and filled >= FEWEST_ROWS_OF_A_VALUE and distinct <= filled / 2 and not _numbers_people(name):
+    told = {place: rest for place, *rest in found}
+    nothing = [0, 0, None, None, 0, *[None] * (len(TYPES) + len(DATE_FORMATS) + len(KINDS))]
+    drafts = []
+    for place, (name, header) in enumerate(zip(names, delivered_as, strict=True)):
+        filled, distinct, rarest, has_leading_zero, pain_values, *rest = told.get(place, nothing)
+        type_fits, date_fits, shares = rest[: len(TYPES)], rest[len(TYPES) : -len(KINDS)], rest[-len(KINDS) :]
+        type_ = next((type_ for type_, fit in zip(TYPES, type_fits, strict=True) if fit), "VARCHAR")
+        date_formats = tuple(form for form, fit in zip(DATE_FORMATS, date_fits, strict=True) if fit)
+        if type_ in ("INTEGER", "BIGINT", "DOUBLE") and (has_leading_zero or date_formats):
+            type_ = "VARCHAR"
+        is_listed = type_ in ("VARCHAR", "INTEGER") and 0 < distinct <= FEW_VALUES and rarest >= FEWEST_ROWS_OF_A_VALUE
+        drafts.append(
+            ColumnProfile(
+                name=name,
+                delivered_as=header,
+                type=type_,
+                rows=rows,
+                filled_rows=filled,
+                distinct_values=distinct,
+                minimum=None,
+                maximum=None,
+                values=_values(connection, place) if is_listed else (),
+                date_formats=date_formats,
+                kinds={kind: share or 0.0 for kind, share in zip(KINDS, shares, strict=True)},
+                opioid_values=0,
+                pain_values=pain_values,
+            )
+        )
+    ends, opioids = _ends(connection, drafts), _opioid_values(connection)
+    return [
+        replace(
+            column,
+            minimum=ends.get(place, (None, None))[0],
+            maximum=ends.get(place, (None, None))[1],
+            opioid_values=opioids.get(place, 0) if column.type == "VARCHAR" else 0,
+        )
+        for place, column in enumerate(drafts)
+    ]
+
+
+def _values(connection: Connection, place: int) -> tuple[str, ...]:
+    values = connection.execute("select text from value where place = ? order by text", [place]).fetchall()
+    return tuple(text for (text,) in values)
+
+
+def _ends(connection: Connection, columns: Sequence[ColumnProfile]) -> dict[int, tuple[str, str]]:
+    """Smallest and largest value of the columns of which these are no value of few rows, by place."""
+    places: dict[str, list[int]] = {}
+    for place, column in enumerate(columns):
+        is_shared = column.filled_rows >= FEWEST_ROWS_OF_A_VALUE and column.distinct_values <= column.filled_rows / 2
+        if column.type != "VARCHAR" and is_shared and not _numbers_people(column.name):
+            places.setdefault(column.type, []).append(place)
+    found = {}
+    for type_, of_type in places.items():
         typed = f"try_cast(text as {type_})"
-        [(minimum, maximum)] = connection.execute(
-            f"select min({typed})::varchar, max({typed})::varchar from value"
-        ).fetchall()
-    is_listed = type_ in ("VARCHAR", "INTEGER") and 0 < distinct <= FEW_VALUES and rarest >= FEWEST_ROWS_OF_A_VALUE
-    values = connection.execute("select text from value order by text").fetchall() if is_listed else []
-    return ColumnProfile(
-        name=name,
-        delivered_as=delivered_as,
-        type=type_,
-        rows=rows,
-        filled_rows=filled,
-        distinct_values=distinct,
-        minimum=minimum,
-        maximum=maximum,
-        values=tuple(value for (value,) in values),
-        date_formats=date_formats,
-        kinds={kind: share or 0.0 for kind, share in zip(KINDS, shares, strict=True)},
-        opioid_values=_opioid_values(connection) if type_ == "VARCHAR" else 0,
-        pain_values=pain_values,
-    )
+        for place, *ends in connection.execute(
+            f"select place, min({typed})::varchar, max({typed})::varchar from value "
+            "where list_contains(?, place) group by place",
+            [of_type],
+        ).fetchall():
+            found[place] = (ends[0], ends[1])
+    return found
 
 
 def moment(text: str, date_format: str) -> str:
@@ -279,9 +331,10 @@ def _numbers_people(name: str) -> bool:
     return bool(re.search(r"(^|_)(id|key|no|nr|number|mrn|phone|tel|fax|zip|ssn)\d*(_|$)|patient|person|member", name))
 
 
-def _opioid_values(connection: Connection) -> int:
-    [[found]] = connection.execute("select count(*) from value where names_opioid(text)").fetchall()
-    return found
+def _opioid_values(connection: Connection) -> dict[int, int]:
+    """How many of its different values name an opioid, by a column's place."""
+    found = connection.execute("select place, count(*) from value where names_opioid(text) group by place").fetchall()
+    return dict(found)
 
 
 def snake_case(name: str) -> str:

@@ -138,6 +138,34 @@ dose_after as (
     left join supply_after using (episode_id)
 ),
 
+-- The dose while pain after the cut is read: one that was raised again is no dechallenge.
+supply_kept as (
+    select
+        dated.episode_id,
+        least(dated.last_cut_date + $dechallenge_to_days, dated.follow_up_end_date)
+        - (dated.last_cut_date + $withdrawal_days) + 1 as days,
+        round(coalesce(sum(
+            period.dose_mme * (
+                least(
+                    period.end_date,
+                    dated.last_cut_date + $dechallenge_to_days,
+                    dated.follow_up_end_date
+                )
+                - greatest(period.start_date, dated.last_cut_date + $withdrawal_days) + 1
+            )
+        ), 0) / days, 9) as mean_mme,
+        coalesce(bool_or(period.is_lower_bound), false) as has_unknown_dose
+    from dated
+    left join trajectory.dose_period as period
+        on
+            dated.patient_index = period.patient_index
+            and period.end_date >= dated.last_cut_date + $withdrawal_days
+            and period.start_date
+            <= least(dated.last_cut_date + $dechallenge_to_days, dated.follow_up_end_date)
+    where dated.follow_up_end_date >= dated.last_cut_date + $withdrawal_days
+    group by dated.episode_id, dated.last_cut_date, dated.follow_up_end_date
+),
+
 pain_week as (
     select
         dated.episode_id,
@@ -180,6 +208,8 @@ dechallenge as (
         dated.response_mme,
         dose_after.after_cut_mme,
         round(1 - dose_after.after_cut_mme / nullif(dated.response_mme, 0), 9) as cut_share,
+        case when not supply_kept.has_unknown_dose then supply_kept.mean_mme end as kept_mme,
+        round(1 - kept_mme / nullif(dated.response_mme, 0), 9) as kept_cut_share,
         dated.has_cut and coalesce(cut_share >= $taper_min_cut, false) as is_taper,
         coalesce(
             dated.follow_up_end_date >= dated.last_cut_date + $withdrawal_days + 90, false
@@ -191,6 +221,7 @@ dechallenge as (
         round(pain.after_nrs - pain.before_nrs, 9) as change_nrs
     from dated
     left join dose_after using (episode_id)
+    left join supply_kept using (episode_id)
     left join pain using (episode_id)
 )
 

@@ -1,10 +1,11 @@
--- What each rule voted, and why it abstained.
+-- What each rule voted, and why it abstained, as far as enough patients share it.
 --
 -- Grain:  one row per kind of index date, rule, vote, strength and reason to abstain
 -- Key:    index_kind, rule, vote, strength, abstain_reason
--- Units:  episodes and patients
+-- Units:  episodes and patients, rounded to multiples of the smallest published count
 -- Scope:  cohort
--- Source: label.vote
+-- Source: label.vote; rounded because votes and tiers are made of one another, so that exact counts
+--         of both would tell the small ones
 with
 
 vote_count as (
@@ -14,11 +15,13 @@ vote_count as (
         vote.vote,
         coalesce(vote.strength, '') as strength,
         coalesce(vote.abstain_reason, '') as abstain_reason,
-        count(*) as episode_count,
-        count(distinct episode.patient_index) as patient_count
+        (round(count(*) / $min_cell_count) * $min_cell_count)::bigint as episode_count,
+        (round(count(distinct episode.patient_index) / $min_cell_count) * $min_cell_count)::bigint
+            as patient_count
     from label.vote as vote
     inner join episode.episode as episode using (episode_id)
     group by all
+    having count(distinct episode.patient_index) >= $min_cell_count
 )
 
 from vote_count

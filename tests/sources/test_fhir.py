@@ -525,6 +525,7 @@ def test_a_diagnosis_counts_by_its_preferred_code_from_the_day_it_was_recorded(c
         return json.dumps({"coding": [{"system": system, "code": code} for system, code in pairs]})
 
     icd, snomed = ("http://hl7.org/fhir/sid/icd-10-cm", "c50.9 "), ("http://snomed.info/sct", "254837009")
+    icd9 = ("http://terminology.hl7.org/CodeSystem/ICD-9CM-diagnosiscodes", "174.9")
     refuted = json.dumps({"coding": [{"code": "refuted"}]})
     check_sql(
         "clean_fhir.diagnosis",
@@ -538,6 +539,7 @@ def test_a_diagnosis_counts_by_its_preferred_code_from_the_day_it_was_recorded(c
                 refuted | 2021-05-02  |            |             | {refuted}           | {codes(icd)}                    
                 year    |             | 2015       |             |                     | {codes(icd)}                    
                 other   | 2021-05-02  |            |             |                     | {codes(("http://x.org", "C50"))}
+                icd9    | 2021-05-02  |            |             |                     | {codes(icd9)}
                 text    | 2021-05-02  |            |             |                     | {{"text":"breast cancer"}}      
                 billing | 2021-05-02  |            |             |                     | {codes(("http://www.ama-assn.org/go/cpt", "1"))}
             """
@@ -550,6 +552,7 @@ def test_a_diagnosis_counts_by_its_preferred_code_from_the_day_it_was_recorded(c
             fhir:period  | 2015-02-01     | ICD10CM     | C509      |
             fhir:refuted | 2021-05-02     | ICD10CM     | C509      | diagnosis_refuted
             fhir:year    |                | ICD10CM     | C509      | day_not_known
+            fhir:icd9    | 2021-05-02     | ICD9CM      | 1749      |
             fhir:other   | 2021-05-02     |             |           | code_system_not_known
             fhir:text    | 2021-05-02     |             |           | code_system_not_known
             fhir:billing | 2021-05-02     |             |           | code_system_not_known
@@ -570,6 +573,7 @@ def test_a_procedure_counts_once_done_and_icd_9_means_its_third_volume(check_sql
                 cpt     | completed | 2021-05-01T23:00:00-05:00 |            | {coded("http://www.ama-assn.org/go/cpt")}              
                 icd9    | completed |                           | 2021-05-02 | {coded("http://hl7.org/fhir/sid/icd-9-cm", "81.54")}   
                 pcs     | completed | 2021-05-01                |            | {coded("http://www.cms.gov/Medicare/Coding/ICD10", "0SRC0J9")}
+                us_core | completed | 2021-05-01                |            | {coded("http://www.icd10data.com/icd10pcs", "0SRC0J9")}
                 planned | not-done  | 2021-05-01                |            | {coded("http://www.ama-assn.org/go/cpt")}              
                 no_day  | completed |                           |            | {coded("http://www.ama-assn.org/go/cpt")}              
                 other   | completed | 2021-05-01                |            | {coded("http://hl7.org/fhir/sid/icd-10-cm")}           
@@ -581,6 +585,7 @@ def test_a_procedure_counts_once_done_and_icd_9_means_its_third_volume(check_sql
             fhir:cpt     | 2021-05-01     | CPT4        | 27447   |
             fhir:icd9    | 2021-05-02     | ICD9PCS     | 8154    |
             fhir:pcs     | 2021-05-01     | ICD10PCS    | 0SRC0J9 |
+            fhir:us_core | 2021-05-01     | ICD10PCS    | 0SRC0J9 |
             fhir:planned | 2021-05-01     | CPT4        | 27447   | not_done
             fhir:no_day  |                | CPT4        | 27447   | day_not_known
             fhir:other   | 2021-05-01     |             |         | code_system_not_known

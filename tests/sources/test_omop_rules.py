@@ -1,6 +1,13 @@
 """Each rule of the OMOP mapping, drawn: delivered rows in, mapped rows out."""
 
+import re
+
+import duckdb
+import polars as pl
 import pytest
+
+from pipelines import checks, paths
+from tests.conftest import CONTRACTS, draw
 
 CONCEPT = """
     concept_id | concept_name                              | vocabulary_id | concept_code
@@ -365,6 +372,33 @@ def test_an_adjuvant_may_be_dispensed_ordered_or_given_and_is_no_opioid_product(
             omop:6      | order           |             |          | not_an_adjuvant
         """,
     )
+
+
+def test_a_kind_of_record_that_is_not_listed_counts_as_an_order_and_is_told():
+    with duckdb.connect() as connection:
+        draw(
+            connection,
+            "raw_omop.drug_exposure",
+            """
+            drug_exposure_id | person_id | drug_exposure_start_date | drug_type_concept_id
+            -----------------+-----------+--------------------------+---------------------
+            1                | 1         | 2021-01-01               | 32838
+            2                | 1         | 2021-01-01               | 32869
+            3                | 1         | 2021-01-01               | 32827
+            4                | 1         | 2021-01-01               | 0
+            5                | 1         | 2021-01-01               |
+            """,
+        )
+        found = checks.check(connection, CONTRACTS["raw_omop.drug_exposure"])
+    [kind] = [one for one in found if "drug_record_kind" in one.why]
+    assert (kind.severity, kind.status, kind.failing_rows, kind.rows) == ("warning", "failed", 3, 5)
+
+
+def test_the_check_of_kinds_lists_those_of_the_reference_table():
+    [listed] = [one for one in CONTRACTS["raw_omop.drug_exposure"].expectations]
+    numbers = set(re.findall(r"\d{3,}", listed.unexpected_rows_query))
+    reference = pl.read_csv(paths.SQL / "1_reference" / "drug_record_kind.csv", infer_schema=False)
+    assert numbers == set(reference["type_concept_id"])
 
 
 # Pain

@@ -184,34 +184,59 @@ def test_a_score_stays_as_delivered(check_sql):
                 words         | P1         | 2021-05-01 09:30:00 | NRS        | outpatient | unable to score | scheduled  | pain.csv    | 2
                 empty         | P1         | 2021-05-01 09:30:00 | NRS        | outpatient |                 | scheduled  | pain.csv    | 3
                 other_scale   | P1         | 2021-05-01 09:30:00 | VAS_100    | outpatient | 40              | scheduled  | pain.csv    | 4
+                function      | P1         | 2021-05-01 09:30:00 | PEG        | outpatient | 6.3             | scheduled  | pain.csv    | 5
             """,
         },
         then="""
-            pain_score_id         | patient_id   | scored_at           | instrument | recall | setting    | score_text      | score | source_table | source_row | excluded_reason
-            ----------------------+--------------+---------------------+------------+--------+------------+-----------------+-------+--------------+------------+----------------
-            simulated:number      | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | inpatient  | 4.5             |       | pain_score   | 1          |
-            simulated:words       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient | unable to score |       | pain_score   | 2          |
-            simulated:empty       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now    | outpatient |                 |       | pain_score   | 3          |
-            simulated:other_scale | simulated:P1 | 2021-05-01 09:30:00 | VAS_100    | now    | outpatient | 40              |       | pain_score   | 4          |
+            pain_score_id         | patient_id   | scored_at           | instrument | recall  | setting    | score_text      | score | source_table | source_row | excluded_reason
+            ----------------------+--------------+---------------------+------------+---------+------------+-----------------+-------+--------------+------------+----------------
+            simulated:number      | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now     | inpatient  | 4.5             |       | pain_score   | 1          |
+            simulated:words       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now     | outpatient | unable to score |       | pain_score   | 2          |
+            simulated:empty       | simulated:P1 | 2021-05-01 09:30:00 | NRS        | now     | outpatient |                 |       | pain_score   | 3          |
+            simulated:other_scale | simulated:P1 | 2021-05-01 09:30:00 | VAS_100    | now     | outpatient | 40              |       | pain_score   | 4          |
+            simulated:function    | simulated:P1 | 2021-05-01 09:30:00 | PEG        | average | outpatient | 6.3             |       | pain_score   | 5          |
         """,
     )
 
 
-@pytest.mark.parametrize(("table", "system"), [("diagnosis", "ICD10CM"), ("procedure", "CPT4")])
-def test_a_code_loses_its_dots_and_is_upper_case(check_sql, table, system):
+def test_a_code_loses_its_dots_and_is_upper_case(check_sql):
     check_sql(
-        f"clean_simulated.{table}",
+        "clean_simulated.diagnosis",
         given={
-            f"raw_simulated.{table}": f"""
-                {table}_id | patient_id | {table}_date | code_system | code   | source_file | source_row
-                -----------+------------+--------------+-------------+--------+-------------+-----------
-                1          | P1         | 2021-05-01   | {system}    | m54.5a | some.csv    | 9
+            "raw_simulated.diagnosis": """
+                diagnosis_id | patient_id | diagnosis_date | code_system | code   | source_file | source_row
+                -------------+------------+----------------+-------------+--------+-------------+-----------
+                1            | P1         | 2021-05-01     | ICD10CM     | m54.5a | some.csv    | 9
             """,
         },
-        then=f"""
-            {table}_id  | patient_id   | {table}_date | code_system | code  | source_table | source_row | excluded_reason
-            ------------+--------------+--------------+-------------+-------+--------------+------------+----------------
-            simulated:1 | simulated:P1 | 2021-05-01   | {system}    | M545A | {table}      | 9          |
+        then="""
+            diagnosis_id | patient_id   | diagnosis_date | code_system | code  | source_table | source_row | excluded_reason
+            -------------+--------------+----------------+-------------+-------+--------------+------------+----------------
+            simulated:1  | simulated:P1 | 2021-05-01     | ICD10CM     | M545A | diagnosis    | 9          |
+        """,
+    )
+
+
+def test_a_procedure_that_is_no_operation_is_kept_apart(check_sql):
+    check_sql(
+        "clean_simulated.procedure",
+        given={
+            "raw_simulated.procedure": """
+                procedure_id | patient_id | procedure_date | code_system | code     | source_file | source_row
+                -------------+------------+----------------+-------------+----------+-------------+-----------
+                knee         | P1         | 2021-05-01     | CPT4        | 27447    | some.csv    | 1
+                hip          | P1         | 2021-05-02     | ICD10PCS    | 0src0j9. | some.csv    | 2
+                injection    | P1         | 2021-05-03     | CPT4        | 62323    | some.csv    | 3
+                therapy      | P1         | 2021-05-04     | CPT4        | 97110    | some.csv    | 4
+            """,
+        },
+        then="""
+            procedure_id        | patient_id   | procedure_date | code_system | code    | source_table | source_row | excluded_reason
+            --------------------+--------------+----------------+-------------+---------+--------------+------------+---------------------
+            simulated:knee      | simulated:P1 | 2021-05-01     | CPT4        | 27447   | procedure    | 1          |
+            simulated:hip       | simulated:P1 | 2021-05-02     | ICD10PCS    | 0SRC0J9 | procedure    | 2          |
+            simulated:injection | simulated:P1 | 2021-05-03     | CPT4        | 62323   | procedure    | 3          |
+            simulated:therapy   | simulated:P1 | 2021-05-04     | CPT4        | 97110   | procedure    | 4          | not_known_as_surgery
         """,
     )
 

@@ -20,6 +20,7 @@ def test_votes_are_counted_by_rule_vote_strength_and_reason(check_sql):
                 a          | LF03 | NONE    |          |
             """,
         },
+        settings={"min_cell_count": 1},
         then="""
             rule | vote    | episode_count | patient_count
             -----+---------+---------------+--------------
@@ -28,4 +29,20 @@ def test_votes_are_counted_by_rule_vote_strength_and_reason(check_sql):
             LF01 | ABSTAIN | 1             | 1
             LF03 | NONE    | 1             | 1
         """,
+    )
+
+
+def test_votes_of_few_patients_are_left_out_and_the_others_rounded(check_sql):
+    episodes = "\n".join(f"{number} | {number}" for number in range(40))
+    votes = [("OIH", 10), ("NONE", 11), ("TOL", 19)]
+    said = "\n".join(
+        f"{number} | LF01 | {vote}" for number, vote in enumerate(vote for vote, count in votes for _ in range(count))
+    )
+    check_sql(
+        "report.vote_count",
+        given={
+            "episode.episode": f"episode_id | patient_index\n-\n{episodes}",
+            "label.vote": f"episode_id | rule | vote\n-\n{said}",
+        },
+        then="vote | episode_count | patient_count\n-\nNONE | 11 | 11\nTOL | 22 | 22",
     )

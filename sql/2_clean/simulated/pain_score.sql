@@ -1,4 +1,4 @@
--- Simulated pain scores on the numeric rating scale (NRS).
+-- Simulated pain scores on the numeric rating scale (NRS) and the PEG.
 --
 -- Grain:  one row per delivered score
 -- Key:    pain_score_id
@@ -12,7 +12,7 @@ pain_score as (
     select
         scored_at,
         upper(instrument) as instrument,
-        'now' as recall,
+        case when upper(instrument) = 'PEG' then 'average' else 'now' end as recall,
         lower(setting) as setting,
         score as score_text,
         'pain_score' as source_table,

@@ -7,6 +7,12 @@
 -- Source: Chen 2014, J Opioid Manag 10:383 (hyperalgesia gets worse with the dose, tolerance
 --         better); Hayes 2020, Pain 161:979 (escalation without benefit is common); thresholds of
 --         worsening are design choices
+-- Rule:   R less B1, beyond the expected change, is at least weak_rise_nrs (strong:
+--         strong_rise_nrs, or strong_rise_share of B1) and beyond measurement error; R less B0 is
+--         at least proximal_fall_limit_nrs; the dose in R is at least paradox_min_dose_ratio times
+--         that in B1. At sham dates the dose is taken as if it had risen, so that what fires there
+--         is what pain alone does
+-- Unseen: why pain rose: disease that got worse, and withdrawal between doses, look the same here
 with
 
 measured as (
@@ -17,6 +23,8 @@ measured as (
         change_se_nrs,
         proximal_change_nrs,
         response_to_distal_ratio,
+        case when not starts_with(index_kind, 'sham_') then $paradox_min_dose_ratio::double end
+            as min_dose_ratio,
         adjusted_change_nrs >= $weak_rise_nrs as is_rise,
         adjusted_change_nrs >= $weak_se * change_se_nrs as is_beyond_weak_error,
         adjusted_change_nrs >= $strong_se * change_se_nrs as is_beyond_strong_error,
@@ -26,7 +34,8 @@ measured as (
             and adjusted_change_nrs >= $weak_rise_nrs
         ) as is_strong_rise,
         proximal_change_nrs >= $proximal_fall_limit_nrs
-        and response_to_distal_ratio >= $paradox_min_dose_ratio as is_paradox
+        and coalesce(response_to_distal_ratio >= min_dose_ratio, min_dose_ratio is null)
+            as is_paradox
     from episode.episode_profile
     where excluded_reason is null
 ),
@@ -75,8 +84,8 @@ vote as (
             {
                 'name': 'dose ratio R to B1',
                 'value': response_to_distal_ratio,
-                'threshold': $paradox_min_dose_ratio::double,
-                'margin': response_to_distal_ratio - $paradox_min_dose_ratio,
+                'threshold': min_dose_ratio,
+                'margin': response_to_distal_ratio - min_dose_ratio,
                 'unit': 'ratio'
             },
             {

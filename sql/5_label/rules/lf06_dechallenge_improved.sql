@@ -6,57 +6,38 @@
 -- Scope:  cohort
 -- Source: Guichard 2022, Clin J Pain 38 (resolution on cessation); Compton 2022, Pain Ther 11:303;
 --         Frank 2017, Ann Intern Med 167:181 (improvement after a taper is not specific)
+-- Rule:   after a cut of at least taper_min_cut of the dose in R, of which kept_min_cut is kept
+--         while pain is read, pain from withdrawal_days to dechallenge_to_days after the last cut,
+--         less that before the first, is at most improvement_nrs (strong: strong_improvement_nrs,
+--         or strong_rise_share of it) beyond matched patients without a taper, or beyond all of
+--         them where nobody matches, and beyond measurement error. Weak where a drug, a therapy or
+--         a procedure for pain began around the taper, or where nobody delivered that
+-- Unseen: what else came with the taper, and why it was begun; most episodes have none to read
 with
-
--- What pain did over the same span in episodes that were not tapered (not matched).
-untapered as (
-    select avg(change_nrs) as change_nrs
-    from episode.dechallenge
-    where
-        not is_taper
-        and cut_share is not null
-        and is_observable
-        and before_week_count >= $min_scored_weeks
-        and after_week_count >= $min_scored_weeks
-),
-
-measured as (
-    select
-        dechallenge.*,
-        round(dechallenge.change_nrs - coalesce(untapered.change_nrs, 0), 9)
-            as adjusted_change_nrs,
-        $within_person_sd_nrs * sqrt(
-            1 / nullif(dechallenge.before_week_count, 0)
-            + 1 / nullif(dechallenge.after_week_count, 0)
-        ) as change_se_nrs
-    from episode.dechallenge as dechallenge
-    cross join untapered
-),
 
 sized as (
     select
-        *,
-        adjusted_change_nrs <= $improvement_nrs as is_improved,
-        -adjusted_change_nrs >= $weak_se * change_se_nrs as is_beyond_weak_error,
-        -adjusted_change_nrs >= $strong_se * change_se_nrs as is_beyond_strong_error,
-        adjusted_change_nrs <= $strong_improvement_nrs
+        profile.*,
+        treatment.new_drug_count + treatment.new_therapy_count + treatment.procedure_count
+            as new_treatment_count,
+        profile.adjusted_change_nrs <= $improvement_nrs as is_improved,
+        -profile.adjusted_change_nrs >= $weak_se * profile.change_se_nrs as is_beyond_weak_error,
+        -profile.adjusted_change_nrs >= $strong_se * profile.change_se_nrs
+            as is_beyond_strong_error,
+        profile.adjusted_change_nrs <= $strong_improvement_nrs
         or (
-            adjusted_change_nrs <= round(-$strong_rise_share * before_nrs, 9)
-            and adjusted_change_nrs <= $improvement_nrs
+            profile.adjusted_change_nrs <= round(-$strong_rise_share * profile.before_nrs, 9)
+            and profile.adjusted_change_nrs <= $improvement_nrs
         ) as is_strongly_improved
-    from measured
+    from episode.dechallenge_profile as profile
+    left join episode.co_intervention as treatment using (episode_id)
 ),
 
--- Not tapered, or not followed long enough, is not observable: that is no evidence either way.
 judged as (
     select
         *,
         case
-            when cut_share is null then 'dose_unknown'
-            when not is_taper then 'no_taper'
-            when not is_observable then 'follow_up_too_short'
-            when before_week_count < $min_scored_weeks then 'too_few_scores_before_taper'
-            when after_week_count < $min_scored_weeks then 'too_few_scores_after_taper'
+            when not_readable_reason is not null then not_readable_reason
             when is_improved and not is_beyond_weak_error then 'within_measurement_error'
         end as abstain_reason
     from sized
@@ -73,7 +54,8 @@ vote as (
         end as vote,
         case
             when abstain_reason is not null or not is_improved then null
-            when is_strongly_improved and is_beyond_strong_error then 'strong'
+            when is_strongly_improved and is_beyond_strong_error and new_treatment_count = 0
+                then 'strong'
             else 'weak'
         end as strength,
         abstain_reason,
@@ -86,11 +68,39 @@ vote as (
                 'unit': 'share'
             },
             {
+                'name': 'cut against R while pain was read',
+                'value': kept_cut_share,
+                'threshold': $kept_min_cut::double,
+                'margin': kept_cut_share - $kept_min_cut,
+                'unit': 'share'
+            },
+            {
                 'name': 'change after the taper, beyond untapered episodes',
                 'value': adjusted_change_nrs,
                 'threshold': $improvement_nrs::double,
                 'margin': $improvement_nrs - adjusted_change_nrs,
                 'unit': 'NRS point'
+            },
+            {
+                'name': 'fall in standard errors',
+                'value': -adjusted_change_nrs / change_se_nrs,
+                'threshold': $weak_se::double,
+                'margin': -adjusted_change_nrs / change_se_nrs - $weak_se,
+                'unit': 'SE'
+            },
+            {
+                'name': 'matched patients without a taper',
+                'value': matched_count,
+                'threshold': null,
+                'margin': null,
+                'unit': 'patient'
+            },
+            {
+                'name': 'new treatments around the taper',
+                'value': new_treatment_count,
+                'threshold': 0,
+                'margin': -new_treatment_count,
+                'unit': 'treatment'
             }
         ] as evidence
     from judged
