@@ -19,6 +19,7 @@ from pipelines import contracts, sql_files, tables, warehouse
 from pipelines.settings import Settings
 from pipelines.study import Study
 from pipelines.workspace import Workspace
+from tests.conftest import PARAMETERS
 
 CONTRACTS = contracts.all_contracts()
 CANARY = "patient-canary-4711"
@@ -94,9 +95,7 @@ def study(
     warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
-            warehouse.build_from_sql(
-                connection, sql, CONTRACTS[sql.table], {"min_cell_count": 11, "pain_settings": ["outpatient"]}
-            )
+            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)
     return connection
 
 
@@ -106,7 +105,7 @@ def attrition(patients: int, seed: int, shares: Mapping[str, float]) -> pl.DataF
     with duckdb.connect() as connection:
         warehouse.create(connection, CONTRACTS["episode.cohort"])
         insert(connection, "episode.cohort", _cohort(np.random.default_rng(seed), patients, "simulated", shares))
-        warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], {})
+        warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)
         return connection.sql("from report.attrition order by step_number").pl()
 
 
