@@ -88,9 +88,8 @@ def study(
     warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
-            warehouse.build_from_sql(
-                connection, sql, CONTRACTS[sql.table], {"min_cell_count": 11, "pain_settings": ["outpatient"]}
-            )
+            parameters = Settings().parameters() | {"min_cell_count": 11, "pain_settings": ["outpatient"]}
+            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], parameters)
     return connection
 
 
