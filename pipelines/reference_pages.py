@@ -237,8 +237,8 @@ def _index_of_rules() -> str:
     return _page(
         [
             "# Rules",
-            "Each rule votes on each episode, or abstains and says why. Where a feed was not delivered a rule abstains, "
-            "never says that nothing happened. An abstention is no vote against. None of them is a criterion that "
+            "Each rule votes on each episode, or abstains and says why. Where a feed was not delivered it abstains, "
+            "and never says that nothing happened. An abstention is no vote against. None of them is a criterion that "
             "anybody has agreed on, and no threshold of worsening is validated.",
             _table(header, lines),
         ]
