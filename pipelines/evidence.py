@@ -261,10 +261,7 @@ def _episode(connection: Connection, study: Study, episode_id: str) -> Row:
     if not len(found):
         raise WorkspaceError(f"{study.name}: has no episode of that name. Write it as in label.tier of its last run.")
     [row] = found.to_dicts()
-    words = (
-        f"{reporting.label(row['tier'], 'tier')}. {reporting.label(row['tier'], 'tier_meaning')}" if row["tier"] else ""
-    )
-    return {"explanation": words} | row
+    return row
 
 
 def _windows(connection: Connection, study: Study, episode: Row) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
-from pipelines import contracts, paths, sql_files, warehouse
+from pipelines import contracts, paths, settings, sql_files, warehouse
 from pipelines.contracts import Contract
 from pipelines.errors import PipelineError, WorkspaceError
 from pipelines.settings import Settings
@@ -195,8 +195,8 @@ def _used_before() -> dict[str, str]:
         if sql.path.parent.name < FIRST_STEP
         for name in sql.parameters
     }
-    # What Python builds, too, is built before: an attribute of that name in any module that is not about settings.
-    for module in sorted(Path(__file__).parent.rglob("*.py")):
+    # What Python builds is built before, too: an attribute of that name in any module but that of the settings.
+    for module in sorted({*Path(__file__).parent.rglob("*.py")} - {Path(str(settings.__file__))}):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in Settings.model_fields:
                 users.setdefault(node.attr, paths.relative(module))
@@ -220,7 +220,7 @@ def parse(assignments: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _changed(settings: Settings, changes: Mapping[str, str]) -> Settings:
+def _changed(ran: Settings, changes: Mapping[str, str]) -> Settings:
     for name in changes:
         if name not in Settings.model_fields:
             raise PipelineError(f"{name}: is no setting. Rules and tiers have {', '.join(sorted(changeable()))}.")
@@ -231,7 +231,7 @@ def _changed(settings: Settings, changes: Mapping[str, str]) -> Settings:
                 "Change it in the study and run that again."
             )
     try:
-        changed = Settings.model_validate(settings.model_dump() | dict(changes))
+        changed = Settings.model_validate(ran.model_dump() | dict(changes))
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"])) or "--set"

