@@ -174,6 +174,7 @@ class Settings(BaseModel):
     persistent_from_day: int = _setting(90, "day", PERSISTENT, "First day on which a fill after surgery is persistent")
     persistent_to_day: int = _setting(180, "day", PERSISTENT, "Last day on which a fill after surgery is persistent")
 
+    switch_days: int = _setting(60, "day", DESIGN, "Most days between a taper and what is begun in its place", ge=0)
     prior_shares: list[float] = _setting(
         [0.01, 0.02, 0.05, 0.10, 0.20, 0.33],
         "share",
