@@ -38,7 +38,7 @@ NEWTON_STEPS = 50
 LEARNED_FROM = ("1_reference", "1_reference/macros", "2_clean/simulated", "3_*", "4_*")
 NOT_LEARNED_FROM = {"checks", "cli", "definitions", "defs", "disclosure", "reporting", "run", "workspace"}
 NOT_LEARNED_FROM |= {"data_dictionary", "drift", "explanation", "identifiers", "mme", "odcs", "quality", "quarantine"}
-NOT_LEARNED_FROM |= {"reference_pages", "source_draft", "specification"}
+NOT_LEARNED_FROM |= {"reference_pages", "source_draft", "specification", "trajectory_class"}
 
 SIMULATED = "simulated truth of this study"
 CROSS_VALIDATED = "simulated training world, cross-validated by patient"

@@ -174,6 +174,14 @@ class Settings(BaseModel):
     persistent_from_day: int = _setting(90, "day", PERSISTENT, "First day on which a fill after surgery is persistent")
     persistent_to_day: int = _setting(180, "day", PERSISTENT, "Last day on which a fill after surgery is persistent")
 
+    switch_days: int = _setting(60, "day", DESIGN, "Most days between a taper and what is begun in its place", ge=0)
+    lag_min_pairs: int = _setting(6, "pair", DESIGN, "Pairs of months that a patient's own regression needs", ge=3)
+    quadrant_min_nrs: float = _setting(
+        1.0, "NRS point", FARRAR, "Change after a step of the dose that is none: half the smallest important", ge=0
+    )
+    class_quarter_count: int = _setting(4, "quarter", DESIGN, "Quarters of therapy that classes are made of", ge=2)
+    class_max_count: int = _setting(5, "class", DESIGN, "Most classes of dose and pain that are tried", ge=1)
+    class_min_share: float = _setting(0.05, "share", DESIGN, "Smallest share of patients in any class", gt=0, lt=1)
     prior_shares: list[float] = _setting(
         [0.01, 0.02, 0.05, 0.10, 0.20, 0.33],
         "share",

@@ -5,8 +5,7 @@
 -- Units:  categories; doses in MME per day, pain in NRS points
 -- Scope:  patient
 -- Source: dose bands of CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); PEG after Krebs 2009 (J Gen
---         Intern Med 24:733); other bands are design choices; reference.code_list and
---         reference.drug_interaction
+--         Intern Med 24:733); other bands are design choices; reference.code_list
 with
 
 inside as (
@@ -130,26 +129,6 @@ region as (
     left join region_count using (episode_id)
 ),
 
--- A drug may be of a class and change how opioids are metabolised.
-drug_effect as (
-    select
-        patient_index,
-        start_date,
-        end_date,
-        drug_class as covariate
-    from trajectory.adjuvant_dose
-    where drug_class in ('benzodiazepine', 'gabapentinoid', 'snri', 'tca')
-    union all by name
-    select
-        dose.patient_index,
-        dose.start_date,
-        dose.end_date,
-        interaction.effect as covariate
-    from trajectory.adjuvant_dose as dose
-    inner join reference.drug_interaction as interaction using (ingredient)
-    where interaction.effect <> 'cyp2d6_prodrug'
-),
-
 drug_name as (
     select
         unnest([
@@ -162,14 +141,13 @@ drug_name as (
 taken as (
     select distinct
         inside.episode_id,
-        drug_effect.covariate
+        exposure.exposure_class as covariate
     from inside
-    inner join drug_effect
+    inner join trajectory.exposure_period as exposure
         on
-            inside.patient_index = drug_effect.patient_index
-            and drug_effect.start_date < inside.index_date
-            and coalesce(drug_effect.end_date, drug_effect.start_date)
-            >= inside.index_date + $proximal_from_day
+            inside.patient_index = exposure.patient_index
+            and exposure.start_date < inside.index_date
+            and exposure.end_date >= inside.index_date + $proximal_from_day
 ),
 
 drug as (

@@ -90,20 +90,14 @@ def test_regions_are_counted_once_each(category, regions, found):
     [
         ("D-200", "D-91", "not taken"),
         ("D-200", "D-90", "taken"),
-        ("D-1", "", "taken"),
-        ("D-100", "", "not taken"),
+        ("D-1", "D+30", "taken"),
         ("D+0", "D+30", "not taken"),
     ],
 )
-def test_a_drug_is_taken_that_was_in_supply_in_the_quarter_before(category, start, end, found):
-    dose = drawn(
-        f"start_date | end_date\n-\n{start} | {end}",
-        patient_index=1,
-        ingredient="fluoxetine",
-        drug_class="tca",
-    )
-    assert category("tca", trajectory__adjuvant_dose=dose) == found
-    assert category("cyp2d6_inhibitor", trajectory__adjuvant_dose=dose) == found
+@pytest.mark.parametrize("drug", ["tca", "cyp2d6_inhibitor"])
+def test_a_drug_is_taken_that_was_in_supply_in_the_quarter_before(category, drug, start, end, found):
+    period = drawn(f"start_date | end_date\n-\n{start} | {end}", patient_index=1, exposure_class=drug)
+    assert category(drug, trajectory__exposure_period=period) == found
 
 
 def test_without_adjuvants_no_drug_is_denied(category):
