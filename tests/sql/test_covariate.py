@@ -188,7 +188,10 @@ def test_a_peg_is_the_delivered_one_or_the_mean_of_three_items_of_one_day(check)
     check("proximal_peg\n-\n6", trajectory__pain_reading=peg(*items))
     check("proximal_peg\n-\n4", trajectory__pain_reading=peg(*items, "D-5 | PEG | 4"))
     check("proximal_peg\n-\n5", trajectory__pain_reading=peg(*items, "D-4 | PEG | 4"))
-    check("episode_id | proximal_peg\n-\na |", trajectory__pain_reading=peg(*items[:2], "D-4 | PEG_ACTIVITY | 9", "D-4 | NRS | 9"))
+    check(
+        "episode_id | proximal_peg\n-\na |",
+        trajectory__pain_reading=peg(*items[:2], "D-4 | PEG_ACTIVITY | 9", "D-4 | NRS | 9"),
+    )
 
 
 def visits(*days: str) -> str:
