@@ -37,7 +37,7 @@ select
     dose.mean_mme,
     pain.mean_nrs,
     pain.standard_error_nrs,
-    pain.scored_week_count
+    coalesce(pain.scored_week_count, 0) as scored_week_count
 from episode.episode_window as win
 left join episode.window_dose as dose using (episode_id, window_name)
 left join episode.window_pain as pain using (episode_id, window_name)

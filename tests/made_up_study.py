@@ -3,16 +3,23 @@
 The report tables are then built by the project's own SQL, so their counts hang together as those of a study do.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from datetime import date
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import numpy as np
 import polars as pl
 
-from pipelines import contracts, sql_files, warehouse
+from pipelines import contracts, sql_files, tables, warehouse
 from pipelines.settings import Settings
+from pipelines.study import Study
+from pipelines.workspace import Workspace
+from tests.conftest import PARAMETERS
 
 CONTRACTS = contracts.all_contracts()
 CANARY = "patient-canary-4711"
@@ -88,8 +95,7 @@ def study(
     warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
-            parameters = Settings().parameters() | {"min_cell_count": 11, "pain_settings": ["outpatient"]}
-            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], parameters)
+            warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)
     return connection
 
 
@@ -99,7 +105,7 @@ def attrition(patients: int, seed: int, shares: Mapping[str, float]) -> pl.DataF
     with duckdb.connect() as connection:
         warehouse.create(connection, CONTRACTS["episode.cohort"])
         insert(connection, "episode.cohort", _cohort(np.random.default_rng(seed), patients, "simulated", shares))
-        warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], {})
+        warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)
         return connection.sql("from report.attrition order by step_number").pl()
 
 
@@ -319,6 +325,41 @@ def _add_ledger(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator,
             "clean.row_outcome",
             rows.with_columns(source=pl.lit(source), table_name=pl.lit(clean), source_table=pl.lit(table)),
         )
+
+
+@cache
+def _empty_warehouse() -> bytes:
+    """A warehouse with every table and no row: making it takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "warehouse.duckdb"
+        with duckdb.connect(str(file)) as connection:
+            for contract in CONTRACTS.values():
+                if not contract.is_raw:
+                    warehouse.create(connection, contract)
+        return file.read_bytes()
+
+
+def publish(study: Study, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> Path:
+    """The published run of a study, as a run leaves it: every table, the votes and tiers built by the project's SQL.
+
+    Args:
+        fill: Puts rows into the tables that votes and tiers are built from, which are there and empty.
+
+    Returns:
+        The warehouse.
+    """
+    folder = Workspace(study).run_folder("made-up")
+    folder.mkdir(parents=True)
+    (folder / "warehouse.duckdb").write_bytes(_empty_warehouse())
+    with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
+        fill(connection)
+        for table in tables.of(study):
+            if table.name in ("label.vote", "label.tier"):
+                table.build(connection, study)
+    manifest = {"study": json.loads(study.model_dump_json()), "run_id": "made-up"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    Workspace(study).current.symlink_to(Path("runs") / "made-up")
+    return folder / "warehouse.duckdb"
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:

@@ -56,7 +56,7 @@ def explain(
         windows.add_column(column, justify="right")
     for row in found.windows.iter_rows(named=True):
         days = f"{row['start_date']} to {row['end_date']}" + ("" if row["is_observed"] else ", not observed whole")
-        means = (evidence.number(row["mean_mme"]), evidence.number(row["mean_nrs"]), str(row["scored_week_count"]))
+        means = (evidence.number(row["mean_mme"]), evidence.number(row["mean_nrs"]), f"{row['scored_week_count']}")
         windows.add_row(row["window_name"], days, *(("", "", "") if row["window_name"] == "C" else means))
     console.print(windows)
 

@@ -218,7 +218,7 @@ def test_the_dose_after_the_cut_is_a_mean_over_60_days_with_or_without_supply(ch
 )
 def test_the_dose_that_is_kept_is_the_mean_of_the_days_on_which_pain_is_read(check, raised_on, kept, share):
     check(
-        f"kept_mme | kept_cut_share | is_taper\n-\n{kept} | {share} | {'true' if raised_on > 130 else 'false'}",
+        f"kept_mme | kept_cut_share | is_taper\n-\n{kept} | {share} | {'true' if raised_on > 148 else 'false'}",
         periods(f"D-100 | D+119 | 60\nD+120 | D+{raised_on - 1} | 30\nD+{raised_on} | D+900 | 90"),
     )
 
@@ -242,7 +242,7 @@ def test_days_without_supply_are_days_of_no_dose_and_an_unknown_dose_leaves_the_
             -
             D-100 | D+119 | 60 | false
             D+120 | D+299 | 30 | false
-            D+300 | D+300 | 30 | true"""
+            D+300 | D+900 | 30 | true"""
         ),
     )
 
