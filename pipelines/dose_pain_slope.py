@@ -5,6 +5,7 @@ blocks, so that a draw is a product of two small matrices and a fit solves two e
 """
 
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -154,15 +155,19 @@ def _slope(sums: Floats, ridge: float) -> Floats:
 def _interval(sums: Floats, seed: NDArray[np.uint64], settings: Settings) -> Floats:
     """Lower and upper end of each episode's interval."""
     draws, blocks = settings.slope_draw_count, sums.shape[2]
-    size = 1 << _POOL_BITS
-    pool = np.random.default_rng(0).poisson(1.0, size + draws * blocks).astype(float)
-    from_place = np.lib.stride_tricks.sliding_window_view(pool, draws * blocks)
+    from_place = np.lib.stride_tricks.sliding_window_view(_poisson_weights(draws * blocks), draws * blocks)
     ends = np.empty((len(_ENDS), len(sums)))
     for start in range(0, len(sums), _BATCH):
         batch = slice(start, start + _BATCH)
-        weights = from_place[(seed[batch] % size).astype(np.int64)].reshape(-1, blocks, draws)
+        weights = from_place[(seed[batch] % (1 << _POOL_BITS)).astype(np.int64)].reshape(-1, blocks, draws)
         ends[:, batch] = np.quantile(_slope(sums[batch] @ weights, settings.slope_ridge_weeks), _ENDS, axis=1)
     return ends
+
+
+@cache
+def _poisson_weights(per_episode: int) -> Floats:
+    """The same numbers in every run, so that an interval depends on the episode alone."""
+    return np.random.default_rng(0).poisson(1.0, (1 << _POOL_BITS) + per_episode).astype(float)
 
 
 def _known(value: Floats, is_known: NDArray[np.bool_]) -> pl.Series:

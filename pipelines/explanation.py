@@ -59,10 +59,7 @@ def of(study: Study, patient_id: str, day: date) -> Explanation:
     Raises:
         WorkspaceError: The study has no published run, or no such patient.
     """
-    published = Workspace(study).current / "warehouse.duckdb"
-    if not published.is_file():
-        raise WorkspaceError(f"{study.output}: has no published run. Run the study first.")
-    with warehouse.opened(published, read_only=True, memory_limit=study.memory_limit) as connection:
+    with warehouse.opened(Workspace(study).published, read_only=True, memory_limit=study.memory_limit) as connection:
         known = connection.execute(
             "select patient_index from clean.patient where patient_id = $id or patient_id = source || ':' || $id",
             {"id": patient_id},

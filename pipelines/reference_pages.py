@@ -1,6 +1,6 @@
-"""The pages under docs/ on factor sets, dose definitions and code lists, rendered from the cited reference tables.
+"""The pages under docs/ on factor sets, dose definitions, code lists and rules, rendered from what runs.
 
-``make docs`` writes them. Nobody edits them: what they say stands in ``sql/1_reference``.
+``make docs`` writes them. Nobody edits them: what they say stands in ``sql/1_reference``, of rules in their headers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from pipelines import paths
+from pipelines import paths, settings, sql_files
+from pipelines.sql_files import SqlFile
 
 DOCS = paths.ROOT / "docs"
 UNITS = {"MG": "mg", "MG/SPRAY": "mg, as sprays", "MCG/HR": "mcg/h worn", "any": "any"}
@@ -39,7 +40,7 @@ def pages() -> dict[str, str]:
     """Every page with its text, by its path below docs/.
 
     Returns:
-        One page per factor set, per dose definition and per clinical concept, and an index of each.
+        One page per factor set, per dose definition, per clinical concept and per rule, and an index of each.
     """
     sets = _rows("factor_set")
     definitions = _rows("dose_definition")
@@ -51,11 +52,13 @@ def pages() -> dict[str, str]:
         **{f"dose_definitions/{row['definition']}.md": _definition_page(row) for row in definitions},
         "code_lists/index.md": _index_of_concepts(concepts),
         **{f"code_lists/{row['concept']}.md": _concept_page(row) for row in concepts},
+        "rules/index.md": _index_of_rules(),
+        **{f"rules/{sql.path.stem}.md": _rule_page(sql) for sql in sql_files.rules()},
     }
 
 
 def write(docs: Path = DOCS) -> None:
-    """Write every page, and take away those of sets, definitions and concepts that are gone."""
+    """Write every page, and take away those of sets, definitions, concepts and rules that are gone."""
     rendered = pages()
     for folder in {Path(name).parent for name in rendered}:
         (docs / folder).mkdir(parents=True, exist_ok=True)
@@ -226,6 +229,38 @@ def _index_of_definitions(definitions: Sequence[Row]) -> str:
 def _definition_page(row: Row) -> str:
     facts = [("Formula", row["formula"]), ("Denominator", row["denominator"]), ("Source", row["citation"])]
     return _page([f"# {row['title']}", f"`{row['definition']}`", _facts(facts), str(row["caveats"])])
+
+
+def _index_of_rules() -> str:
+    header = ("Rule", "Says", "Cannot see")
+    lines = [(f"[{_rule_name(sql)}]({sql.path.stem}.md)", sql.title, sql.header["Unseen"]) for sql in sql_files.rules()]
+    return _page(
+        [
+            "# Rules",
+            "Each rule votes on each episode, or abstains and says why. Where a feed was not delivered it abstains, "
+            "and never says that nothing happened. An abstention is no vote against. None of them is a criterion that "
+            "anybody has agreed on, and no threshold of worsening is validated.",
+            _table(header, lines),
+        ]
+    )
+
+
+def _rule_page(sql: SqlFile) -> str:
+    described = {row["name"]: row for row in settings.described()}
+    used = [described[name] for name in sorted(sql.parameters) if name in described]
+    lines = [(f"`{row['name']}`", row["meaning"], row["default"], row["unit"], row["citation"]) for row in used]
+    parts = [
+        f"# {_rule_name(sql)}: {sql.title}",
+        _facts([("Rule", sql.header["Rule"]), ("Cannot see", sql.header["Unseen"]), ("From", sql.header["Source"])]),
+    ]
+    if lines:
+        parts += ["## Parameters", _table(("Setting", "Meaning", "Default", "Unit", "From"), lines)]
+    parts += [f"In force: `sql/5_label/rules/{sql.path.name}`, which reads {', '.join(sorted(sql.reads))}."]
+    return _page(parts)
+
+
+def _rule_name(sql: SqlFile) -> str:
+    return sql.path.stem.split("_")[0].upper()
 
 
 def _index_of_concepts(concepts: Sequence[Row]) -> str:

@@ -133,7 +133,7 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
                 [study.parenteral_factor_set, study.factor_set],
             ),
             settings=[row | {"value": getattr(study.settings, row["name"])} for row in settings.described()],
-            rules={sql.path.stem.split("_")[0].upper(): sql for sql in sql_files.rules()},
+            rules={sql.rule: sql for sql in sql_files.rules()},
         )
     )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

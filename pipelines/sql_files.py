@@ -57,6 +57,11 @@ class SqlFile:
         return _listed(self.header["Key"])
 
     @property
+    def rule(self) -> str:
+        """Name of the labelling rule in the file: LF01 of ``lf01_paradoxical_worsening.sql``."""
+        return self.path.stem.split("_")[0].upper()
+
+    @property
     def driving_tables(self) -> list[str]:
         """Raw tables a mapping keeps every row of (header line ``Rows``)."""
         return _listed(self.header.get("Rows", ""))

@@ -44,6 +44,36 @@ def opened(
             raise StudyError(f"memory_limit: {memory_limit} is too little for this study. Raise it there.") from None
 
 
+@contextmanager
+def over(path: Path, tables: Iterable[str], memory_limit: str = "4GB") -> Iterator[Connection]:
+    """An empty warehouse in memory that sees some tables of a stored one, which nothing can change.
+
+    Args:
+        tables: What is to be seen under its own name; the stored one as a whole is ``stored``.
+
+    Raises:
+        WorkspaceError: Another process holds the stored warehouse open, or it lacks a table.
+        StudyError: The memory limit is too small for what is done with the connection.
+    """
+    with duckdb.connect() as connection:
+        try:
+            connection.execute(f"attach {_literal(path)} as stored (read_only)")
+            for table in sorted(tables):
+                connection.execute(f"create schema if not exists {table.split('.')[0]}")
+                connection.execute(f"create view {table} as from stored.{table}")
+            lock_down(connection, path.parent / "spill", [], memory_limit)
+        except duckdb.IOException:
+            raise WorkspaceError(f"{path}: another program has the warehouse open. Close it there first.") from None
+        except duckdb.CatalogException:
+            raise WorkspaceError(
+                f"{path}: lacks a table, so another version of the project made it. Run the study again."
+            ) from None
+        try:
+            yield connection
+        except duckdb.OutOfMemoryException:
+            raise StudyError(f"memory_limit: {memory_limit} is too little for this study. Raise it there.") from None
+
+
 def lock_down(connection: Connection, spill: Path, readable: Sequence[Path], memory_limit: str) -> None:
     """Take away every way to reach a file or the network but the named folders and databases. The order matters."""
     databases = [path for path in readable if path.is_file()]

@@ -60,6 +60,41 @@ class Workspace:
     def current(self) -> Path:
         return self.root / "current"
 
+    @property
+    def published(self) -> Path:
+        """The warehouse of the published run.
+
+        Raises:
+            WorkspaceError: There is none.
+        """
+        file = self.current / "warehouse.duckdb"
+        if not file.is_file():
+            raise WorkspaceError(f"{self.root}: has no published run. Run the study first.")
+        return file
+
+    def published_study(self) -> Study:
+        """The study as the published run read it: its file may say something else by now.
+
+        Raises:
+            WorkspaceError: There is no published run, or one of another version of the project.
+        """
+        try:
+            manifest = json.loads((self.published.parent / "manifest.json").read_text())
+            return Study.model_validate(manifest["study"])
+        except (OSError, ValueError, KeyError):
+            raise WorkspaceError(
+                f"{self.current / 'manifest.json'}: is of another version of the project. Run the study again."
+            ) from None
+
+    def refuse_inside(self, out: Path) -> None:
+        """Keep what one writes oneself out of the study's output, whose report is for others.
+
+        Raises:
+            WorkspaceError: The file or folder would be inside.
+        """
+        if self.root.resolve() in (out.resolve(), *out.resolve().parents):
+            raise WorkspaceError(f"{out}: is inside the study's output. Choose another folder.")
+
     def run_folder(self, run_id: str) -> Path:
         return self.root / "runs" / run_id
 

@@ -3,19 +3,25 @@
 The report tables are then built by the project's own SQL, so their counts hang together as those of a study do.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from datetime import date
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import numpy as np
 import polars as pl
 
-from pipelines import contracts, sql_files, warehouse
+from pipelines import contracts, sql_files, tables, warehouse
 from pipelines.settings import Settings
+from pipelines.study import Study
+from pipelines.workspace import Workspace
+from tests.conftest import PARAMETERS
 
 CONTRACTS = contracts.all_contracts()
-PARAMETERS = Settings().parameters() | {"min_cell_count": 11, "pain_settings": ["outpatient"]}
 CANARY = "patient-canary-4711"
 
 # Each requirement with the one that it presupposes, and the share of patients who then meet it.
@@ -28,7 +34,9 @@ REQUIREMENTS = {
     "has_escalation": ("has_long_term_therapy", 0.6),
     "is_adult": ("has_escalation", 0.995),
     "has_look_back": ("is_adult", 0.9),
-    "is_not_excluded": ("has_look_back", 0.97),
+    "is_in_scope": ("has_look_back", 0.97),
+    "has_no_long_stay": ("is_in_scope", 0.97),
+    "is_not_excluded": ("has_no_long_stay", 0.97),
     "has_follow_up": ("is_not_excluded", 0.95),
     "is_classifiable": ("has_follow_up", 0.8),
 }
@@ -55,11 +63,14 @@ VOTES = {
         ("ABSTAIN", None, "no_taper", 0.8),
         ("ABSTAIN", None, "follow_up_too_short", 0.02),
     ],
+    "LF10": [
+        ("PROG", "weak", None, 0.1),
+        ("NONE", None, None, 0.8),
+        ("ABSTAIN", None, "no_encounter_feed", 0.1),
+    ],
 }
-VOTES |= {
-    rule: [(vote, "weak", None, share), ("NONE", None, None, 1 - share)]
-    for rule, vote, share in (("LF09", "WD", 0.03), ("LF10", "PROG", 0.06), ("LF12", "UND", 0.04))
-}
+# Rules that look at what came later, or at events, whether the episode can be judged or not.
+ALWAYS_READ = ("LF06", "LF10")
 UNJUDGED = {"too_few_scores_distal": 0.5, "too_few_scores_response": 0.4, "dose_unknown": 0.1}
 RISE_NRS = {"strong_candidate": 1.6, "probable": 1.8, "possible": 1.2, "mixed": 0.5, "alternative_more_likely": -1.0}
 INDEX_DATE = date(2015, 1, 1)
@@ -81,8 +92,7 @@ def study(
     _add_episodes(connection, rng, cohort)
     _add_ledger(connection, rng, source)
     _add_specifications(connection, patients)
-    for table in ("mme_factor", "published_figure", "null_world_figure"):
-        warehouse.build_reference(connection, CONTRACTS[f"reference.{table}"])
+    warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
             warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)
@@ -95,7 +105,7 @@ def attrition(patients: int, seed: int, shares: Mapping[str, float]) -> pl.DataF
     with duckdb.connect() as connection:
         warehouse.create(connection, CONTRACTS["episode.cohort"])
         insert(connection, "episode.cohort", _cohort(np.random.default_rng(seed), patients, "simulated", shares))
-        warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], {})
+        warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)
         return connection.sql("from report.attrition order by step_number").pl()
 
 
@@ -221,7 +231,7 @@ def _add_episodes(connection: duckdb.DuckDBPyConnection, rng: np.random.Generato
     for rule, votes in VOTES.items():
         said = rng.choice(len(votes), len(episode), p=[share for *_, share in votes])
         vote, strength, reason = (pl.Series([votes[number][place] for number in said]) for place in range(3))
-        is_cut = pl.lit(rule != "LF06") & ~pl.col("is_classifiable")
+        is_cut = pl.lit(rule not in ALWAYS_READ) & ~pl.col("is_classifiable")
         label = episode.select(
             "episode_id",
             rule=pl.lit(rule),
@@ -315,6 +325,41 @@ def _add_ledger(connection: duckdb.DuckDBPyConnection, rng: np.random.Generator,
             "clean.row_outcome",
             rows.with_columns(source=pl.lit(source), table_name=pl.lit(clean), source_table=pl.lit(table)),
         )
+
+
+@cache
+def _empty_warehouse() -> bytes:
+    """A warehouse with every table and no row: making it takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "warehouse.duckdb"
+        with duckdb.connect(str(file)) as connection:
+            for contract in CONTRACTS.values():
+                if not contract.is_raw:
+                    warehouse.create(connection, contract)
+        return file.read_bytes()
+
+
+def publish(study: Study, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> Path:
+    """The published run of a study, as a run leaves it: every table, the votes and tiers built by the project's SQL.
+
+    Args:
+        fill: Puts rows into the tables that votes and tiers are built from, which are there and empty.
+
+    Returns:
+        The warehouse.
+    """
+    folder = Workspace(study).run_folder("made-up")
+    folder.mkdir(parents=True)
+    (folder / "warehouse.duckdb").write_bytes(_empty_warehouse())
+    with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
+        fill(connection)
+        for table in tables.of(study):
+            if table.name in ("label.vote", "label.tier"):
+                table.build(connection, study)
+    manifest = {"study": json.loads(study.model_dump_json()), "run_id": "made-up"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    Workspace(study).current.symlink_to(Path("runs") / "made-up")
+    return folder / "warehouse.duckdb"
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:

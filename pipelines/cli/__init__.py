@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import pipelines
-from pipelines.cli import check, contract, mme, quality, quarantine, run, simulate, source, ui
+from pipelines.cli import check, contract, explain, mme, quality, quarantine, run, simulate, source, ui, what_if
 from pipelines.cli.console import console, leave
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run.run, simulate.simulate, check.check, ui.ui, quality.quality):
+for command in (run.run, simulate.simulate, check.check, ui.ui, quality.quality, explain.explain, what_if.what_if):
     app.command()(command)
 app.add_typer(quarantine.quarantine, name="quarantine")
 app.add_typer(mme.mme, name="mme")

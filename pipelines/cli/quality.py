@@ -8,7 +8,7 @@ import typer
 
 from pipelines import study as studies
 from pipelines.cli.console import console
-from pipelines.errors import CheckError, PipelineError
+from pipelines.errors import CheckError
 
 
 def quality(
@@ -27,8 +27,8 @@ def quality(
     loaded = studies.load(study)
     workspace = Workspace(loaded)
     folder = qualities.run_folder(workspace, run)
-    if out and (out.resolve() == workspace.root or workspace.root in out.resolve().parents):
-        raise PipelineError(f"{out}: is inside the study's output. Choose another folder.")
+    if out:
+        workspace.refuse_inside(out)
     found = qualities.read(folder / "quality")
     limits = qualities.thresholds(threshold or [])
     judged = found.model_copy(update={"results": qualities.judged(found.results, limits)})

@@ -25,7 +25,7 @@ from pipelines.simulator.world import World, load_world, world_names
 __all__ = ["CLASSES", "World", "load_world", "simulate", "world_names", "write"]
 
 BURN_IN_DAYS = 240
-BLOCK_PATIENTS = 4096  # so many fit a processor's cache and keep numpy busy
+BLOCK_PATIENTS = 8192  # so many keep numpy busy; more would save little and need more memory
 ROW_LETTERS = {
     "extract/prescription": "R",
     "extract/adjuvant": "A",
@@ -61,12 +61,13 @@ def simulate(
     Returns:
         Tables by file name without its ending: what is delivered under ``extract/``, what was true under ``truth/``.
     """
-    sizes = [min(BLOCK_PATIENTS, patient_count - first) for first in range(0, patient_count, BLOCK_PATIENTS)]
+    firsts = range(0, patient_count, BLOCK_PATIENTS)
+    parts = [(number, first, min(BLOCK_PATIENTS, patient_count - first)) for number, first in enumerate(firsts)]
     blocks = []
-    for block in _simulated(sizes, partial(_simulate_block, seed=seed, world=world or World()), processes):
+    for block in _simulated(parts, partial(_simulate_block, seed=seed, world=world or World()), processes):
         blocks.append(block)
         if on_block:
-            on_block(len(blocks), len(sizes))
+            on_block(len(blocks), len(parts))
     return {name: _joined(name, [block[name] for block in blocks]) for name in blocks[0]}
 
 
@@ -81,16 +82,19 @@ def write(tables: dict[str, pl.DataFrame], folder: Path) -> None:
 Block = dict[str, pl.DataFrame]
 
 
-def _simulated(sizes: list[int], simulate_block: Callable[[int, int], Block], processes: int) -> Iterator[Block]:
-    if min(processes, len(sizes)) == 1:
-        yield from map(simulate_block, range(len(sizes)), sizes)
+def _simulated(
+    parts: list[tuple[int, int, int]], simulate_block: Callable[[tuple[int, int, int]], Block], processes: int
+) -> Iterator[Block]:
+    if min(processes, len(parts)) == 1:
+        yield from map(simulate_block, parts)
         return
     # Forking a process that has threads, as polars does, can hang.
-    with ProcessPoolExecutor(min(processes, len(sizes)), get_context("spawn")) as pool:
-        yield from pool.map(simulate_block, range(len(sizes)), sizes)
+    with ProcessPoolExecutor(min(processes, len(parts)), get_context("spawn")) as pool:
+        yield from pool.map(simulate_block, parts)
 
 
-def _simulate_block(number: int, patient_count: int, seed: int, world: World) -> Block:
+def _simulate_block(part: tuple[int, int, int], seed: int, world: World) -> Block:
+    number, first_patient, patient_count = part
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
     people_rng, clinic_rng, *table_rng = rng.spawn(8)
     people = draw_people(people_rng, patient_count, world)
@@ -117,7 +121,7 @@ def _simulate_block(number: int, patient_count: int, seed: int, world: World) ->
         "truth/escalation": escalations,
     }
     # Sorted by every column, so that the order of rows tells nothing of how they arose.
-    in_cohort = pl.col("patient_id") + number * BLOCK_PATIENTS
+    in_cohort = pl.col("patient_id") + first_patient
     return {name: table.with_columns(in_cohort).sort(pl.all()) for name, table in block.items()}
 
 

@@ -75,7 +75,7 @@ class Adjuvants:
             cuts, stops: Whether today's visit cuts or stops the opioid.
         """
         level, luck = self.level[who], self.rng.random((len(who), len(DRUGS)))
-        worse, worse_than_usual = np.nan_to_num(pain - 5), np.nan_to_num(pain - usual)
+        worse, worse_than_usual = (np.where(np.isnan(pain), 0, pain - other) for other in (5, usual))
         start = START * np.exp(0.2 * worse)[:, None]
         start[:, CLONIDINE] += 0.1 * cuts
         start[:, NALTREXONE] += 0.03 * stops

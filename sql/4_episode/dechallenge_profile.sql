@@ -145,7 +145,10 @@ dechallenge_profile as (
             when all_untapered.change_nrs is not null then 'all_untapered'
             else 'nobody'
         end as expected_by,
-        coalesce(matched.change_nrs, all_untapered.change_nrs, 0) as expected_change_nrs,
+        case
+            when readable.not_readable_reason is null
+                then coalesce(matched.change_nrs, all_untapered.change_nrs, 0)
+        end as expected_change_nrs,
         round(readable.change_nrs - expected_change_nrs, 9) as adjusted_change_nrs
     from readable
     left join matched using (episode_id)

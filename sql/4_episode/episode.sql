@@ -4,9 +4,9 @@
 -- Key:    episode_id
 -- Units:  doses in MME per day
 -- Scope:  patient
--- Source: merging, linking and leaving out pregnancy are design choices; cancer, palliative care
---         and sickle cell disease are outside CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); code
---         lists in reference.code_list
+-- Source: merging, linking and leaving out pregnancy, pumps, long stays and medication for opioid use
+--         disorder are design choices; cancer, palliative care and sickle cell disease are outside
+--         CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); code lists in reference.code_list
 with
 
 -- Whatever begins an episode, told apart by its kind. Sham dates and rises of pain have no new
@@ -151,7 +151,7 @@ linked as (
 ),
 
 -- What excludes a patient is looked for in the look-back only: later codes cannot undo an index
--- date.
+-- date. A long stay leaves windows unread on either side of it.
 excluding_code as (
     select
         first_step.patient_index,
@@ -169,9 +169,54 @@ excluding_code as (
             diagnosis.code_system = list.code_system
             and starts_with(diagnosis.code, list.code_prefix)
             and list.concept in (
-                'active_cancer', 'palliative_care', 'sickle_cell_disease', 'pregnancy'
+                'active_cancer', 'palliative_care', 'sickle_cell_disease', 'pregnancy',
+                'intrathecal_pump'
             )
     group by all
+),
+
+hospice as (
+    select distinct
+        first_step.patient_index,
+        first_step.index_kind,
+        first_step.chain
+    from first_step
+    inner join clean.encounter as encounter
+        on
+            first_step.patient_index = encounter.patient_index
+            and encounter.setting = 'hospice'
+            and encounter.start_date < first_step.index_date
+            and coalesce(encounter.end_date, encounter.start_date)
+            >= first_step.index_date - $look_back_days
+),
+
+-- What is given in hospital is neither in the timeline nor scored outside it.
+long_stay as (
+    select distinct
+        first_step.patient_index,
+        first_step.index_kind,
+        first_step.chain
+    from first_step
+    inner join trajectory.inpatient_stay as stay
+        on
+            first_step.patient_index = stay.patient_index
+            and stay.stay_days > $long_stay_days
+            and stay.start_date <= first_step.index_date + $response_to_day
+            and stay.end_date >= first_step.index_date - $look_back_days
+),
+
+oud_medication as (
+    select distinct
+        first_step.patient_index,
+        first_step.index_kind,
+        first_step.chain
+    from first_step
+    inner join trajectory.record_amount as record
+        on
+            first_step.patient_index = record.patient_index
+            and record.product_use = 'oud_treatment'
+            and record.start_date <= first_step.index_date
+            and record.end_date >= first_step.index_date - $oud_medication_days
 ),
 
 -- Follow-up ends with observation or death. Therapy that ends within the response window makes the
@@ -186,7 +231,12 @@ followed as (
             partition by first_step.patient_index, first_step.index_kind
             order by first_step.index_date
         ) as linked_run,
-        excluding_code.concept as excluding_concept,
+        coalesce(
+            excluding_code.concept,
+            case when hospice.chain is not null then 'palliative_care' end
+        ) as excluding_concept,
+        long_stay.chain is not null as has_long_stay,
+        oud_medication.chain is not null as has_oud_medication,
         patient.observation_start_date,
         year(first_step.index_date) - patient.birth_year as age_years,
         least(patient.observation_end_date, patient.death_date) as follow_up_end_date
@@ -194,6 +244,9 @@ followed as (
     inner join step_count using (patient_index, index_kind, chain)
     inner join linked using (patient_index, index_kind, chain)
     left join excluding_code using (patient_index, index_kind, chain)
+    left join hospice using (patient_index, index_kind, chain)
+    left join long_stay using (patient_index, index_kind, chain)
+    left join oud_medication using (patient_index, index_kind, chain)
     left join clean.patient as patient using (patient_index)
 ),
 
@@ -253,6 +306,8 @@ episode as (
                 )
                 then 'short_look_back'
             when followed.excluding_concept is not null then followed.excluding_concept
+            when followed.has_long_stay then 'long_inpatient_stay'
+            when followed.has_oud_medication then 'opioid_use_disorder_medication'
         end as excluded_reason
     from followed
     left join reversal using (patient_index, index_kind, chain)

@@ -10,7 +10,7 @@ with
 requirement as (
     select
         patient_index,
-        unnest(range(1, 12)) as step_number,
+        unnest(range(1, 14)) as step_number,
         unnest([
             'Opioid prescription or administration',
             'A daily dose is known',
@@ -20,7 +20,9 @@ requirement as (
             'Dose escalation on long-term therapy',
             'Adult at the index date',
             'Look-back observed',
-            'No cancer, palliative care, sickle cell disease or pregnancy',
+            'No cancer, palliative care, sickle cell disease, pregnancy or pump',
+            'No long stay in hospital in any window',
+            'No medication for opioid use disorder at the index date',
             'On therapy and followed through the response window',
             'Pain scored and dose known in every window'
         ]) as requirement,
@@ -33,6 +35,8 @@ requirement as (
             has_escalation,
             is_adult,
             has_look_back,
+            is_in_scope,
+            has_no_long_stay,
             is_not_excluded,
             has_follow_up,
             is_classifiable

@@ -4,7 +4,7 @@
 -- Key:    index_kind, covariate, category
 -- Units:  episodes and patients, rounded to the nearest multiple of the smallest published count
 -- Scope:  cohort
--- Source: episode.covariate, label.tier; descriptive
+-- Source: episode.subgroup, label.tier; descriptive
 with
 
 subgroup_result as (
@@ -45,7 +45,7 @@ subgroup_result as (
                         2
                     )
         end as mean_adjusted_change_nrs
-    from episode.covariate as covariate
+    from episode.subgroup as covariate
     inner join label.tier as tier using (episode_id)
     left join episode.episode_profile as profile using (episode_id)
     group by all

@@ -22,6 +22,14 @@ def drawn(drawing: str, **same: object) -> str:
     return re.sub(r"\bD([+-]\d+)\b", _date, "\n".join([header, "-", *rows]))
 
 
+def cases(columns: str, rows: tuple[tuple[str, str], ...], then: str) -> tuple[str, str]:
+    """Two drawings: what is given of episodes a, b, c ..., and what is then said of each."""
+    ids = "abcdefghijklmnop"
+    given = "\n".join(f"{ids[number]} | {row}" for number, (row, _) in enumerate(rows))
+    said = "\n".join(f"{ids[number]} | {vote}" for number, (_, vote) in enumerate(rows))
+    return f"episode_id | {columns}\n-\n{given}", f"episode_id | {then}\n-\n{said}"
+
+
 def day(number: int) -> date:
     """The date a number of days after D."""
     return INDEX_DATE + timedelta(days=number)

@@ -13,6 +13,8 @@ FLAGS = [
     "has_escalation",
     "is_adult",
     "has_look_back",
+    "is_in_scope",
+    "has_no_long_stay",
     "is_not_excluded",
     "has_follow_up",
     "is_classifiable",
@@ -21,7 +23,7 @@ FLAGS = [
 
 def cohort(*failing: set[int]) -> str:
     """Patients by the numbers of the requirements each fails."""
-    rows = [[str(number not in failed).lower() for number in range(1, 12)] for failed in failing]
+    rows = [[str(number not in failed).lower() for number in range(1, 14)] for failed in failing]
     lines = "\n".join(" | ".join([str(patient), *row]) for patient, row in enumerate(rows))
     return f"patient_index | {' | '.join(FLAGS)}\n-\n{lines}"
 
@@ -30,7 +32,7 @@ def test_each_requirement_stands_at_its_place(check_sql):
     """One patient fails the first requirement alone, two the second, and so on."""
     check_sql(
         TABLE,
-        given={"episode.cohort": cohort(*({number} for number in range(1, 12) for _ in range(number)))},
+        given={"episode.cohort": cohort(*({number} for number in range(1, 14) for _ in range(number)))},
         then="""
             requirement                                                  | step_number | leaving_patients
             -------------------------------------------------------------+-------------+-----------------
@@ -42,9 +44,11 @@ def test_each_requirement_stands_at_its_place(check_sql):
             Dose escalation on long-term therapy                         | 6           | 6
             Adult at the index date                                      | 7           | 7
             Look-back observed                                           | 8           | 8
-            No cancer, palliative care, sickle cell disease or pregnancy | 9           | 9
-            On therapy and followed through the response window          | 10          | 10
-            Pain scored and dose known in every window                   | 11          | 11
+            No cancer, palliative care, sickle cell disease, pregnancy or pump | 9     | 9
+            No long stay in hospital in any window                       | 10          | 10
+            No medication for opioid use disorder at the index date      | 11          | 11
+            On therapy and followed through the response window          | 12          | 12
+            Pain scored and dose known in every window                   | 13          | 13
         """,
     )
 
@@ -52,7 +56,7 @@ def test_each_requirement_stands_at_its_place(check_sql):
 def test_a_patient_leaves_at_the_first_requirement_but_is_counted_at_each_it_fails(check_sql):
     check_sql(
         TABLE,
-        given={"episode.cohort": cohort(set(), {2, 5, 11}, {5}, {1, 2})},
+        given={"episode.cohort": cohort(set(), {2, 5, 13}, {5}, {1, 2})},
         then="""
             step_number | entering_patients | leaving_patients | remaining_patients | failing_patients
             ------------+-------------------+------------------+--------------------+-----------------
@@ -66,7 +70,9 @@ def test_a_patient_leaves_at_the_first_requirement_but_is_counted_at_each_it_fai
             8           | 1                 | 0                | 1                  | 0
             9           | 1                 | 0                | 1                  | 0
             10          | 1                 | 0                | 1                  | 0
-            11          | 1                 | 0                | 1                  | 1
+            11          | 1                 | 0                | 1                  | 0
+            12          | 1                 | 0                | 1                  | 0
+            13          | 1                 | 0                | 1                  | 1
         """,
     )
 
@@ -76,6 +82,6 @@ def test_when_everyone_has_left_the_steps_go_on_with_zero(check_sql):
         TABLE,
         given={"episode.cohort": cohort({1})},
         then=drawn(
-            "step_number | entering_patients\n-\n1 | 1\n" + "\n".join(f"{number} | 0" for number in range(2, 12))
+            "step_number | entering_patients\n-\n1 | 1\n" + "\n".join(f"{number} | 0" for number in range(2, 14))
         ),
     )

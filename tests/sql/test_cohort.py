@@ -23,6 +23,8 @@ def test_a_patient_with_nothing_keeps_a_row_and_meets_nothing(check_sql):
             has_escalation=False,
             is_adult=False,
             has_look_back=False,
+            is_in_scope=False,
+            has_no_long_stay=False,
             is_not_excluded=False,
             has_follow_up=False,
             is_classifiable=False,
@@ -169,7 +171,10 @@ def test_an_increase_that_failed_a_requirement_is_no_escalation(check_sql):
     )
 
 
-EPISODE_FLAGS = ("is_adult", "has_look_back", "is_not_excluded", "has_follow_up", "is_classifiable")
+EPISODE_FLAGS = (
+    *("is_adult", "has_look_back", "is_in_scope", "has_no_long_stay", "is_not_excluded", "has_follow_up"),
+    "is_classifiable",
+)
 
 
 @pytest.mark.parametrize(
@@ -179,16 +184,19 @@ EPISODE_FLAGS = ("is_adult", "has_look_back", "is_not_excluded", "has_follow_up"
         ("age_unknown |", 0),
         ("short_look_back |", 1),
         ("active_cancer |", 2),
-        ("| follow_up_too_short", 3),
-        ("| therapy_ended", 3),
-        ("| too_few_scores_distal", 4),
-        ("| dose_unknown", 4),
-        ("|", 5),
+        ("intrathecal_pump |", 2),
+        ("long_inpatient_stay |", 3),
+        ("opioid_use_disorder_medication |", 4),
+        ("| follow_up_too_short", 5),
+        ("| therapy_ended", 5),
+        ("| too_few_scores_distal", 6),
+        ("| dose_unknown", 6),
+        ("|", 7),
         # the episode that gets furthest counts
-        ("under_age |\n| follow_up_too_short", 3),
-        ("active_cancer |\n|", 5),
+        ("under_age |\n| follow_up_too_short", 5),
+        ("active_cancer |\n|", 7),
         # not the best of two episodes: one is excluded, the other not followed
-        ("active_cancer |\n| follow_up_too_short", 3),
+        ("active_cancer |\n| follow_up_too_short", 5),
         ("active_cancer | follow_up_too_short", 2),
     ],
 )

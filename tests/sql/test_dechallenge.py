@@ -206,6 +206,47 @@ def test_the_dose_after_the_cut_is_a_mean_over_60_days_with_or_without_supply(ch
     )
 
 
+@pytest.mark.parametrize(
+    ("raised_on", "kept", "share"),
+    [
+        # days 148 to 300 are read: 28 to 180 days after the cut on day 120
+        (301, 30, 0.5),
+        (300, 30.392156863, 0.493464052),
+        (148, 90, -0.5),
+        (130, 90, -0.5),
+    ],
+)
+def test_the_dose_that_is_kept_is_the_mean_of_the_days_on_which_pain_is_read(check, raised_on, kept, share):
+    check(
+        f"kept_mme | kept_cut_share | is_taper\n-\n{kept} | {share} | {'true' if raised_on > 148 else 'false'}",
+        periods(f"D-100 | D+119 | 60\nD+120 | D+{raised_on - 1} | 30\nD+{raised_on} | D+900 | 90"),
+    )
+
+
+def test_the_dose_that_is_kept_ends_with_follow_up(check):
+    """Supply goes on after the last day observed, at a higher dose that nobody saw."""
+    check(
+        "kept_mme\n-\n30",
+        periods("D-100 | D+119 | 60\nD+120 | D+238 | 30\nD+239 | D+900 | 90"),
+        follow_up_end_date="D+238",
+    )
+    check("kept_mme | kept_cut_share\n-\n |", cut_on(120), follow_up_end_date="D+147")
+
+
+def test_days_without_supply_are_days_of_no_dose_and_an_unknown_dose_leaves_the_mean_unknown(check):
+    check("kept_mme\n-\n0", periods("D-100 | D+119 | 60"))
+    check(
+        "kept_mme | kept_cut_share\n-\n |",
+        periods(
+            """start_date | end_date | dose_mme | is_lower_bound
+            -
+            D-100 | D+119 | 60 | false
+            D+120 | D+299 | 30 | false
+            D+300 | D+900 | 30 | true"""
+        ),
+    )
+
+
 def test_without_a_response_dose_there_is_no_taper(check_sql):
     check_sql(
         TABLE,

@@ -304,6 +304,7 @@ CODES = [
     ("ICD9CM", "2825", ""),  # the trait
     ("ICD10CM", "O80", "pregnancy"),
     ("ICD9CM", "650", "pregnancy"),
+    ("ICD10CM", "Z451", "intrathecal_pump"),
     # a prefix counts in its own code system only
     ("ICD9CM", "C50911", ""),
     ("ICD10CM", "1749", ""),
@@ -358,6 +359,101 @@ def test_another_patients_code_excludes_nobody(check_sql):
             "clean.diagnosis": drawn("code\n-\nC509", patient_index=2, code_system="ICD10CM", diagnosis_date="D-10"),
         },
         then="patient_index | excluded_reason\n-\n1 |",
+    )
+
+
+@pytest.mark.parametrize(
+    ("encounter", "reason"),
+    [
+        ("hospice | D-400 | D-366", ""),
+        ("hospice | D-400 | D-365", "palliative_care"),
+        ("hospice | D-365 |", "palliative_care"),
+        ("hospice | D-366 |", ""),
+        ("hospice | D-1 | D+30", "palliative_care"),
+        ("hospice | D+0 | D+30", ""),
+        ("long_term_care | D-10 | D-1", ""),
+    ],
+)
+def test_hospice_in_the_look_back_excludes_as_its_codes_do(check_sql, encounter, reason):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "clean.encounter": drawn(f"setting | start_date | end_date\n-\n{encounter}", patient_index=1),
+        },
+        then=f"patient_index | excluded_reason\n-\n1 | {reason}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("stay", "reason"),
+    [
+        ("D-20 | D-14 | 7", ""),
+        ("D-20 | D-13 | 8", "long_inpatient_stay"),
+        ("D-380 | D-366 | 15", ""),
+        ("D-379 | D-365 | 15", "long_inpatient_stay"),
+        ("D+90 | D+99 | 10", "long_inpatient_stay"),
+        ("D+91 | D+99 | 9", ""),
+    ],
+)
+def test_a_stay_of_more_than_7_days_in_any_window_excludes(check_sql, stay, reason):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "trajectory.inpatient_stay": drawn(f"start_date | end_date | stay_days\n-\n{stay}", patient_index=1),
+        },
+        then=f"patient_index | excluded_reason\n-\n1 | {reason}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("supply", "reason"),
+    [
+        ("D-60 | D-31 | oud_treatment", ""),
+        ("D-60 | D-30 | oud_treatment", "opioid_use_disorder_medication"),
+        ("D+0 | D+27 | oud_treatment", "opioid_use_disorder_medication"),
+        ("D+1 | D+28 | oud_treatment", ""),
+        ("D-10 | D+17 | pain", ""),
+        ("D-10 | D+17 |", ""),
+    ],
+)
+def test_medication_for_opioid_use_disorder_at_the_index_date_excludes(check_sql, supply, reason):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "trajectory.record_amount": drawn(f"start_date | end_date | product_use\n-\n{supply}", patient_index=1),
+        },
+        then=f"patient_index | excluded_reason\n-\n1 | {reason}",
+    )
+
+
+def test_what_excludes_has_an_order(check_sql):
+    """A code comes before a long stay, a long stay before medication for opioid use disorder."""
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": steps("patient_index\n-\n1\n2\n3", increase_date="D+0"),
+            "clean.patient": drawn("patient_index\n-\n1\n2\n3", birth_year=1960, observation_start_date="D-400"),
+            "clean.diagnosis": drawn("patient_index\n-\n1", code_system="ICD10CM", code="C509", diagnosis_date="D-10"),
+            "trajectory.inpatient_stay": drawn(
+                "patient_index\n-\n1\n2", start_date="D-20", end_date="D-10", stay_days=11
+            ),
+            "trajectory.record_amount": drawn(
+                "patient_index\n-\n1\n2\n3", start_date="D-20", end_date="D-1", product_use="oud_treatment"
+            ),
+        },
+        then="""
+            patient_index | excluded_reason
+            --------------+-------------------------------
+            1             | active_cancer
+            2             | long_inpatient_stay
+            3             | opioid_use_disorder_medication
+        """,
     )
 
 

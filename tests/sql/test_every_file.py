@@ -104,6 +104,11 @@ def _reads(table, files):
     return files[table].reads if table in files else set(CONTRACTS[table].reads) if table in CONTRACTS else set()
 
 
+@pytest.mark.parametrize("rule", sql_files.rules(), ids=lambda rule: rule.path.stem)
+def test_a_rules_header_is_its_card(rule):
+    assert rule.header["Rule"] and rule.header["Unseen"]
+
+
 def test_a_file_is_short_enough_to_be_linted(sql):
     assert len(sql.text.encode()) < 20_000
 

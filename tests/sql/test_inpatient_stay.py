@@ -1,7 +1,13 @@
 """Stays in hospital, transfers joined."""
 
-import pytest
+from datetime import date, timedelta
+from itertools import pairwise
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import select
 from tests.sql.drawing import drawn
 
 TABLE = "trajectory.inpatient_stay"
@@ -64,3 +70,16 @@ def test_only_hospital_counts(check_sql, setting):
         given={"clean.encounter": drawn("patient_index | start_date | end_date\n-\n1 | D+0 | D+6", setting=setting)},
         then=drawn("patient_index | start_date\n-\n"),
     )
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8)), min_size=1, max_size=12))
+def test_stays_cover_the_days_of_their_parts_and_no_other_and_lie_apart(parts):
+    first = date(2020, 1, 1)
+    rows = [f"1 | {first + timedelta(day)} | {first + timedelta(day + length)}" for day, length in parts]
+    drawing = "\n".join(["patient_index | start_date | end_date", "-", *rows])
+    connection = select(TABLE, given={"clean.encounter": drawn(drawing, setting="inpatient")})
+    stays = connection.sql(f"select start_date, end_date from {TABLE} order by 1").fetchall()
+    covered = {start + timedelta(n) for start, end in stays for n in range((end - start).days + 1)}
+    assert covered == {first + timedelta(day + n) for day, length in parts for n in range(length + 1)}
+    assert all((then - end).days > 1 for (_, end), (then, _) in pairwise(stays))

@@ -18,6 +18,7 @@ def profile(drawing: str, **values: object) -> str:
         "proximal_change_nrs": 1,
         "response_to_distal_ratio": 2,
         "distal_nrs": 9,
+        "index_kind": "dose_led",
     } | values
     return drawn(drawing, **{name: value for name, value in same.items() if name not in header})
 
@@ -66,6 +67,40 @@ def test_a_fall_against_b0_of_more_than_0_3_is_no_paradox(check):
 
 def test_a_dose_ratio_of_less_than_1_3_is_no_paradox(check):
     check("response_to_distal_ratio", ("1.3", STRONG), ("1.299", NONE))
+
+
+def test_at_sham_dates_the_dose_is_taken_as_if_it_had_risen(check):
+    """Where pain led, a dose that did not rise is still no paradox."""
+    check(
+        "index_kind | response_to_distal_ratio",
+        ("sham_maintainer | 1", STRONG),
+        ("sham_gabapentinoid | 1.299", STRONG),
+        ("sham_maintainer | 0.8", STRONG),
+        ("pain_led | 1", NONE),
+        ("dose_led | 1", NONE),
+    )
+
+
+def test_all_else_is_asked_of_sham_dates_too(check):
+    check(
+        "adjusted_change_nrs | change_se_nrs | proximal_change_nrs | not_classifiable_reason",
+        ("0.999 | 0.1 | 1 |", NONE),
+        ("5 | 0.1 | -0.301 |", NONE),
+        ("1.5 | 9 | 1 |", WITHIN_ERROR),
+        ("5 | 0.1 | 1 | dose_unknown", "ABSTAIN | | dose_unknown"),
+        index_kind="sham_maintainer",
+        response_to_distal_ratio=1,
+    )
+
+
+def test_the_evidence_of_a_sham_date_has_the_ratio_without_a_threshold():
+    profiled = profile("index_kind | response_to_distal_ratio\n-\nsham_maintainer | 1.1")
+    connection = select(TABLE, given={"episode.episode_profile": profiled})
+    rows = connection.sql(
+        f"select value, threshold, margin from (select unnest(evidence, recursive := true) from {TABLE}) "
+        "where name = 'dose ratio R to B1'"
+    ).fetchall()
+    assert rows == [(1.1, None, None)]
 
 
 def test_a_weak_rise_exceeds_0_84_and_a_strong_one_1_645_standard_errors(check):

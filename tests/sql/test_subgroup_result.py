@@ -17,7 +17,7 @@ def check(check_sql, found: list[str], then: str, change: float = 1.0) -> None:
             "episode_id | patient_index | tier\n-\n" + "\n".join(f"{n} | {n} | {found[n]}" for n in ids),
             index_kind="dose_led",
         ),
-        "episode.covariate": drawn("episode_id\n-\n" + "\n".join(map(str, ids)), covariate="sex", category="female"),
+        "episode.subgroup": drawn("episode_id\n-\n" + "\n".join(map(str, ids)), covariate="sex", category="female"),
         "episode.episode_profile": drawn("episode_id\n-\n" + "\n".join(map(str, ids)), adjusted_change_nrs=change),
     }
     check_sql(TABLE, given=given, then=then)

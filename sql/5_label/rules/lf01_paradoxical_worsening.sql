@@ -8,10 +8,10 @@
 --         better); Hayes 2020, Pain 161:979 (escalation without benefit is common); thresholds of
 --         worsening are design choices
 -- Rule:   R less B1, beyond the expected change, is at least weak_rise_nrs (strong:
---         strong_rise_nrs, or strong_rise_share of B1) and beyond measurement error; R less B0 is at least
---         proximal_fall_limit_nrs; the dose in R is at least paradox_min_dose_ratio times that in
---         B1. At sham dates the dose is taken as if it had risen, so that what fires there is what
---         pain alone does
+--         strong_rise_nrs, or strong_rise_share of B1) and beyond measurement error; R less B0 is
+--         at least proximal_fall_limit_nrs; the dose in R is at least paradox_min_dose_ratio times
+--         that in B1. At sham dates the dose is taken as if it had risen, so that what fires there
+--         is what pain alone does
 -- Unseen: why pain rose: disease that got worse, and withdrawal between doses, look the same here
 with
 

@@ -4,9 +4,13 @@
 -- Key:    episode_id, rule
 -- Units:  NRS points
 -- Scope:  cohort
--- Source: Chen 2014, J Opioid Manag 10:383 (tolerance improves with the dose, then wanes); size
---         of relief after Farrar 2001, Pain 94:149 (a point or a share), the share never less
---         than half of relief_nrs (design choice)
+-- Source: Chen 2014, J Opioid Manag 10:383 (tolerance improves with the dose, then wanes); size of
+--         relief after Farrar 2001, Pain 94:149 (a point or a share), the share never less than
+--         half of relief_nrs (design choice)
+-- Rule:   E less B0 is at most relief_nrs, or strong_rise_share of B0 where that is less, and
+--         beyond measurement error. Kept in R and R2 it speaks for undertreatment, gone in R2 by
+--         waning_nrs for tolerance, else only against hyperalgesia
+-- Unseen: relief that had another reason than the dose; pain that falls back by itself
 with
 
 -- The fall that counts as relief: a share of mild pain is less than a point.

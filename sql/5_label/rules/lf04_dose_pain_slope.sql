@@ -9,9 +9,10 @@
 -- Rule:   weekly pain of look-back and R on the doublings of the mean dose of slope_dose_days
 --         that ended slope_lag_days before, and on time, by ridge. For hyperalgesia: at least
 --         slope_min_nrs for a doubling, the 90 % interval of a bootstrap over blocks of weeks above
---         zero, and slope_min_steps separate steps of the dose. Against it: a fall by as much
---         Needs slope_min_scored_weeks and an SD of the doublings above slope_min_dose_sd
--- Unseen: a dose that follows pain by more than the lag, and weeks without supply or of unknown dose
+--         zero, and slope_min_steps separate steps of the dose. Against it: a fall by as much,
+--         whatever its interval. Needs slope_min_scored_weeks and an SD of the doublings above
+--         slope_min_dose_sd
+-- Unseen: a dose that follows pain by more than the lag; weeks without supply or of unknown dose
 with
 
 sized as (

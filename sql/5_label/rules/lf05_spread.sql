@@ -95,8 +95,7 @@ seen as (
         case when has_feed then coalesce(new_region.region_count, 0) end as region_count,
         case when has_feed then coalesce(new_region.early_general_count, 0) end
             as early_general_count,
-        case when has_feed then coalesce(new_region.general_count, 0) end as general_count,
-        region_count >= $spread_min_regions or general_count >= 1 as is_spread
+        case when has_feed then coalesce(new_region.general_count, 0) end as general_count
     from judged_episode
     left join coding using (episode_id)
     left join new_region using (episode_id)
@@ -105,6 +104,7 @@ seen as (
 judged as (
     select
         *,
+        coalesce(region_count >= $spread_min_regions or general_count >= 1, false) as is_spread,
         case
             when not has_feed then 'no_diagnosis_feed'
             when day_count_before < $spread_min_coded_days then 'too_few_coded_days_before'

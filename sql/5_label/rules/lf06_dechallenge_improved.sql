@@ -8,10 +8,10 @@
 --         Frank 2017, Ann Intern Med 167:181 (improvement after a taper is not specific)
 -- Rule:   after a cut of at least taper_min_cut of the dose in R, of which kept_min_cut is kept
 --         while pain is read, pain from withdrawal_days to dechallenge_to_days after the last cut,
---         less that before the first, changed by at most improvement_nrs (strong:
---         strong_improvement_nrs, or strong_rise_share) beyond matched patients without a taper, or
---         all of them where nobody matches, and beyond measurement error. Weak where a drug, a therapy or a procedure for
---         pain began around the taper, or where nobody delivered that
+--         less that before the first, is at most improvement_nrs (strong: strong_improvement_nrs,
+--         or strong_rise_share of it) beyond matched patients without a taper, or beyond all of
+--         them where nobody matches, and beyond measurement error. Weak where a drug, a therapy or
+--         a procedure for pain began around the taper, or where nobody delivered that
 -- Unseen: what else came with the taper, and why it was begun; most episodes have none to read
 with
 

@@ -4,10 +4,14 @@
 -- Key:    episode_id, rule
 -- Units:  NRS points
 -- Scope:  cohort
--- Source: Guichard 2022, Clin J Pain 38 (resolution on rotation); Daitch 2014, Pain Med 15:2087 and
---         Wasserman (buprenorphine; at first better, then back at baseline by 6 months). Only the
---         first such treatment is read. Cannot see what is given without a record, such as ketamine
---         infusions outside
+-- Source: Guichard 2022, Clin J Pain 38 (resolution on rotation); Daitch 2014, Pain Med 15:2087
+--         and Wasserman (buprenorphine; at first better, then back at baseline by 6 months)
+-- Rule:   after a switch to buprenorphine, a rotation to methadone or a course of an NMDA
+--         antagonist in the confirmation window, pain of the days up to treated_to_day is lower by
+--         strong_rise_share, beyond measurement error; strong if it is kept up to
+--         treated_late_day. Only the first such treatment is read
+-- Unseen: what is given without a record, such as infusions of ketamine outside; most episodes
+--         have no such treatment to read
 with
 
 measured as (

@@ -5,8 +5,12 @@
 -- Units:  NRS points; counts
 -- Scope:  cohort
 -- Source: Wilson 2021, Pain Manag 11:405 (withdrawal hurts when an opioid wears off); Rieb 2016,
---         Pain, PMC5113230 (for about two weeks); thresholds are design choices. Cannot see what
---         was taken, nor supply that nobody recorded
+--         Pain, PMC5113230 (for about two weeks); thresholds are design choices
+-- Rule:   any of five within 90 days of the index date: pain late in the supply above that early
+--         in it, over two or more cycles; a gap in supply with a rise that is over after
+--         resumption; an abrupt cut with a rise that is over by withdrawal_days; a code of opioid
+--         withdrawal; clonidine, lofexidine or tizanidine begun soon after a cut
+-- Unseen: what was taken, and supply that nobody recorded
 with
 
 inside as (

@@ -5,7 +5,10 @@
 -- Units:  days from the index date
 -- Scope:  cohort
 -- Source: design choice: a mention of hyperalgesia that is not negated is strong, allodynia or a
---         first code of hypersensitive skin is weak. Cannot see what nobody wrote down, and few do
+--         first code of hypersensitive skin is weak
+-- Rule:   from the confirmation window on, a mention of hyperalgesia that is not negated is strong;
+--         a mention of allodynia or a first code of hypersensitive skin is weak
+-- Unseen: what nobody wrote down, and few do
 with
 
 inside as (

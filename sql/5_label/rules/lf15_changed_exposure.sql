@@ -4,9 +4,12 @@
 -- Key:    episode_id, rule
 -- Units:  days from the index date
 -- Scope:  cohort
--- Source: review in Ment Health Clin 5(3):138; drugs of reference.drug_interaction; windows
---         are design choices. Cannot see a change of salt alone, doses not taken, or drugs bought
---         without a prescription
+-- Source: review in Ment Health Clin 5(3):138; drugs of reference.drug_interaction; windows are
+--         design choices
+-- Rule:   near the index date an inducer of CYP3A4 is begun, or an inhibitor of CYP2D6 beside an
+--         opioid that it keeps from acting, or the opioid or its release is changed, or bariatric
+--         surgery is coded
+-- Unseen: a change of salt alone, doses not taken, drugs bought without a prescription
 with
 
 vote as (

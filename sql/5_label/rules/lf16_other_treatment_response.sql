@@ -6,8 +6,12 @@
 -- Scope:  cohort
 -- Source: survey of practitioners 2020, Clin J Pain, PMID 32028382 (how hyperalgesia is managed; a
 --         response is not specific); Jackson 2021, Front Psychiatry 593842 (low-dose naltrexone,
---         uncontrolled). Only the first such treatment is read. Cannot see exercise or therapy
---         that nobody coded
+--         uncontrolled)
+-- Rule:   after a gabapentinoid, an antidepressant, physical therapy or low-dose naltrexone is
+--         begun, pain read from switched_from_day on is lower by strong_rise_share: for
+--         hyperalgesia where the opioid was cut by taper_min_fall with it, else for another cause.
+--         Only the first such treatment is read
+-- Unseen: exercise or therapy that nobody coded; a response is not specific
 with
 
 measured as (

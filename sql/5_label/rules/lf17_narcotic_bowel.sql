@@ -4,8 +4,10 @@
 -- Key:    episode_id, rule
 -- Units:  days from the index date
 -- Scope:  cohort
--- Source: reference.clinical_concept (narcotic_bowel_proxy); the rule is a design choice. The
---         syndrome has no code of its own: bowel and adverse effect of an opioid, coded on one day
+-- Source: reference.clinical_concept (narcotic_bowel_proxy); the rule is a design choice
+-- Rule:   bowel and an adverse effect of an opioid are coded on one day, for the first time near
+--         the index date
+-- Unseen: the syndrome itself, which has no code of its own
 with
 
 vote as (

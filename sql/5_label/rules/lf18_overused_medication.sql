@@ -4,8 +4,9 @@
 -- Key:    episode_id, rule
 -- Units:  days from the index date
 -- Scope:  cohort
--- Source: reference.clinical_concept; the rule is a design choice. Which drug was overused the code
---         does not tell
+-- Source: reference.clinical_concept; the rule is a design choice
+-- Rule:   headache from overused medication is coded for the first time near the index date
+-- Unseen: which drug was overused
 with
 
 vote as (

@@ -4,8 +4,9 @@
 -- Key:    episode_id, rule
 -- Units:  days from the index date
 -- Scope:  cohort
--- Source: reference.adjuvant_name; the rule is a design choice. What it was begun for is not known:
---         sleep, anxiety and withdrawal are all told by it
+-- Source: reference.adjuvant_name; the rule is a design choice
+-- Rule:   a benzodiazepine is begun near the index date
+-- Unseen: what it was begun for: sleep, anxiety and withdrawal are all told by it
 with
 
 vote as (

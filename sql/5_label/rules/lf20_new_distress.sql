@@ -4,8 +4,10 @@
 -- Key:    episode_id, rule
 -- Units:  days from the index date
 -- Scope:  cohort
--- Source: reference.clinical_concept; the rule is a design choice. The first code is not the first
---         day of the condition, and pain may be its cause
+-- Source: reference.clinical_concept; the rule is a design choice
+-- Rule:   depression or post-traumatic stress is coded for the first time near the index date
+-- Unseen: the first day of the condition, which is not the day of its first code, and whether pain
+--         is its cause
 with
 
 vote as (

@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import select
 from tests.sql.drawing import drawn
 
-TABLE = "episode.covariate"
+TABLE = "episode.subgroup"
 
 
 @pytest.fixture
