@@ -144,7 +144,8 @@ class Evidence:
         episode: Its row of episode.episode_profile, with ``tier`` (None outside the cohort), ``explanation`` and the
             feeds that were delivered.
         windows: Dates, mean dose and mean pain; one row per window, C (in which a taper is looked for) last.
-        votes: What each rule says; one row per value that a rule looked at.
+        votes: What each rule says, those that fired first and those that abstained last; one row per value that a rule
+            looked at.
         events: What happened from the first day of B1 to the last of C; one row per day and kind.
         dose: Doses of these days, as in trajectory.dose_period.
         pain: Scored days of these days, and whether the windows count them.
@@ -281,4 +282,6 @@ def _votes(connection: Connection, episode_id: str) -> pl.DataFrame:
         {"rule": [sql.rule for sql in sql_files.rules()], "title": [sql.title for sql in sql_files.rules()]}
     )
     votes = connection.sql(VOTES, params={"episode_id": episode_id}).pl()
-    return votes.join(titles, on="rule", how="left", maintain_order="left").sort("rule", maintain_order=True)
+    fired_first = pl.col("vote").replace_strict({"NONE": 1, "ABSTAIN": 2}, default=0)
+    titled = votes.join(titles, on="rule", how="left", maintain_order="left")
+    return titled.sort(fired_first, "rule", maintain_order=True)

@@ -228,7 +228,7 @@ def _judged(tier_count: pl.DataFrame) -> dict[str, int | None]:
     """Episodes that can be judged, by what begins them; None where a tier of them is withheld."""
     judged = tier_count.filter(pl.col("tier") != "insufficient_data")
     return {
-        kind: None if rows["episode_count"].has_nulls() else rows["episode_count"].sum()
+        str(kind): None if rows["episode_count"].has_nulls() else int(rows["episode_count"].sum())
         for (kind,), rows in judged.group_by("index_kind", maintain_order=True)
     }
 

@@ -93,6 +93,28 @@ def test_pain_that_follows_the_dose_has_its_slope_less_what_the_ridge_takes():
     assert 0.8 < low <= slope <= high < 1.1
 
 
+def test_an_interval_is_that_of_fits_to_weeks_that_count_as_often_as_their_block_is_drawn():
+    """The doublings drift, so that the means of a draw are not those of the weeks as they are."""
+    rng = np.random.default_rng(5)
+    rows = [(0, 7 * (week - 50), rng.integers(0, 21) / 2, 20 * 1.03**week) for week in range(50)]
+    rows = [(number, days, nrs, dose * rng.choice([1, 2])) for number, days, nrs, dose in rows]
+    draws, blocks, place = 50, 17, 1000
+    pool = np.random.default_rng(0).poisson(1.0, (1 << 20) + draws * blocks)
+    weight_of = pool[place : place + draws * blocks].reshape(blocks, draws)
+    slopes = []
+    for draw in range(draws):
+        drawn = [
+            (np.log2(dose), days / 365, nrs)
+            for _, days, nrs, dose in rows
+            for _ in range(weight_of[(days + 371) // 28, draw])
+        ]
+        slopes.append(ridge(drawn, 1.0) if drawn else 0.0)
+    fit = dose_pain_slope.fitted(
+        weeks(*rows), np.array([place], dtype=np.uint64), SETTINGS.model_copy(update={"slope_draw_count": draws})
+    )
+    assert fit.row(0)[3:] == pytest.approx(np.quantile(slopes, [0.05, 0.95]), abs=2e-6)
+
+
 def test_without_any_slope_the_interval_has_zero_in_it_about_nine_times_in_ten():
     rows = [(number, *rest) for number in range(300) for _, *rest in regular(0, noise=1.8, seed=number)]
     fit = fitted(*rows, episodes=300)

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import yaml
 
-from pipelines import paths, sql_files, what_if
+from pipelines import paths, sql_files, tables, what_if
 from pipelines import study as studies
 from pipelines.errors import PipelineError
 from pipelines.settings import Settings
@@ -150,13 +150,20 @@ def test_the_tiers_before_are_those_of_the_run_and_every_episode_is_counted(stud
 
 
 def test_votes_of_rules_that_do_not_use_the_setting_are_the_stored_ones(publish):
-    study = publish(profiles(np.random.default_rng(SEED), 20))
-    with duckdb.connect(str(Workspace(studies.load(study)).published)) as connection:
-        connection.execute("update label.vote set abstain_reason = 'another' where rule = 'LF06'")
-    assert "LF06" not in [sql.rule for sql in sql_files.rules() if "proximal_fall_limit_nrs" in sql.parameters]
-    found = moves(study, proximal_fall_limit_nrs=2)
+    study = publish(profiles(np.random.default_rng(SEED), 100))
+    loaded = studies.load(study)
+    assert "LF12" not in [sql.rule for sql in sql_files.rules() if "weak_rise_nrs" in sql.parameters]
+    with duckdb.connect(str(Workspace(loaded).published)) as connection:
+        connection.execute(
+            "update label.vote set vote = 'UND', strength = 'weak', abstain_reason = null where rule = 'LF12'"
+        )
+        [tier] = [table for table in tables.of(loaded) if table.name == "label.tier"]
+        tier.build(connection, loaded)
+    found = moves(study, weak_rise_nrs=1.5)
     assert found.revoted_count > 0
-    assert set(found.reasons["rule"]) == {"LF01"}
+    run = stored(study, "select distinct tier from label.tier")["tier"].to_list()
+    assert "alternative_more_likely" in run
+    assert set(found.tiers["tier_before"]) == set(run)
 
 
 def test_the_settings_of_the_run_are_compared_with_and_not_those_of_the_file_by_now(study):
@@ -189,6 +196,7 @@ def test_what_may_change_is_what_rules_and_tiers_use_and_nothing_before_them():
         "response_to_day",  # of no rule
         "min_scored_weeks",  # of rules, and of an earlier step, too
         "month_days",  # of what Python builds
+        "slope_min_dose_sd",  # of a rule, and of what Python builds before it
     ],
 )
 def test_a_setting_of_an_earlier_step_is_refused_by_name_with_what_uses_it(study, name):

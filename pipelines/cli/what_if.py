@@ -62,7 +62,7 @@ def _matrix(title: str, counts: pl.DataFrame) -> RichTable:
     across = counts["tier_after"].unique().sort().to_list()
     shown = RichTable("In the run", title=title, title_justify="left")
     for tier in across:
-        shown.add_column(reporting.label(tier, "tier"), justify="right")
+        shown.add_column(reporting.label(tier, "tier"), justify="right", overflow="fold")
     for (tier,), row in counts.group_by("tier_before", maintain_order=True):
         found = dict(row.select("tier_after", "episode_count").iter_rows())
         shown.add_row(reporting.label(str(tier), "tier"), *(f"{found.get(after, 0):,}" for after in across))

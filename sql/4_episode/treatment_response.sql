@@ -4,8 +4,8 @@
 -- Key:    episode_id, treatment
 -- Units:  doses in MME per day, pain in NRS points
 -- Scope:  patient
--- Source: Guichard 2022 (Clin J Pain 38: rotation, antagonists of NMDA and other adjuvants); windows
---         are design choices; pain before is that of the proximal baseline's length
+-- Source: Guichard 2022 (Clin J Pain 38: rotation, antagonists of NMDA and other adjuvants);
+--         windows are design choices; pain before is that of the proximal baseline's length
 with
 
 -- Buprenorphine has no MME to compare, so it need not replace anything. A change to methadone does.

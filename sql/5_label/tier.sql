@@ -16,8 +16,8 @@ spoken as (
     from label.vote
 ),
 
--- Only what tiers are made of. Escalation without benefit (LF02) and a high dose (LF13) go with most
--- escalations, and relief (LF03, LF11) with tolerance: none of them moves a tier.
+-- Only what tiers are made of. Escalation without benefit (LF02) and a high dose (LF13) go with
+-- most escalations, and relief (LF03, LF11) with tolerance: none of them moves a tier.
 vote as (
     select
         episode_id,
@@ -215,7 +215,11 @@ tier as (
                 coalesce('active alternative: ' || alternative.words, 'no alternative is active'),
                 spelled.later_words,
                 case
-                    when not (tiered.tier = 'possible' and (tiered.is_probable or tiered.is_confirmed))
+                    when
+                        not (
+                            tiered.tier = 'possible'
+                            and (tiered.is_probable or tiered.is_confirmed)
+                        )
                         then null
                     when tiered.index_kind = 'pain_led' then 'no dose was raised, so not higher'
                     else 'scores are too few for a higher tier'

@@ -227,7 +227,7 @@ def test_the_dose_that_is_kept_ends_with_follow_up(check):
     """Supply goes on after the last day observed, at a higher dose that nobody saw."""
     check(
         "kept_mme\n-\n30",
-        periods("D-100 | D+119 | 60\nD+120 | D+238 | 30\nD+239 | D+900 | 90"),
+        periods("D-100 | D+119 | 60\nD+120 | D+249 | 30\nD+250 | D+900 | 90"),
         follow_up_end_date="D+238",
     )
     check("kept_mme | kept_cut_share\n-\n |", cut_on(120), follow_up_end_date="D+147")

@@ -36,9 +36,10 @@ vote as (
             'unit': 'day'
         } order by kind) as evidence
     from episode.nearest_event
-    where kind in (
-        'injury', 'infection', 'flare', 'cancer', 'emergency_pain_visit', 'surgery', 'injection'
-    )
+    where
+        kind in (
+            'injury', 'infection', 'flare', 'cancer', 'emergency_pain_visit', 'surgery', 'injection'
+        )
     group by episode_id
 )
 

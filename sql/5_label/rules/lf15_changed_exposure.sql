@@ -36,9 +36,10 @@ vote as (
             'unit': 'day'
         } order by kind) as evidence
     from episode.nearest_event
-    where kind in (
-        'cyp3a4_inducer', 'cyp2d6_inhibitor', 'bariatric_surgery', 'rotation', 'release_switch'
-    )
+    where
+        kind in (
+            'cyp3a4_inducer', 'cyp2d6_inhibitor', 'bariatric_surgery', 'rotation', 'release_switch'
+        )
     group by episode_id
 )
 
