@@ -132,6 +132,7 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
                 "order by ingredient, route, form, dose_unit, above_mg_per_day",
                 [study.parenteral_factor_set, study.factor_set],
             ),
+            trials=_select(connection, "from reference.target_trial order by contrast_number"),
             settings=[row | {"value": getattr(study.settings, row["name"])} for row in settings.described()],
             rules={sql.rule: sql for sql in sql_files.rules()},
         )

@@ -94,7 +94,8 @@ def classes(quarter: pl.DataFrame, settings: Settings, min_cell_count: int) -> p
         for number in numbers
     ]
     share = pl.col("patient_count") / pl.col("patient_count").sum().over("quarter_number")
-    return pl.concat(described).with_columns(class_share=share.round(4)).select(SCHEMA).sort(SCHEMA.keys())
+    table = pl.concat(described).with_columns(class_share=share.round(4)).select(*SCHEMA)
+    return table.cast(pl.Schema(SCHEMA)).sort("class_number", "quarter_number")
 
 
 def _posterior(values: np.ndarray, settings: Settings, min_cell_count: int) -> np.ndarray:
