@@ -117,7 +117,6 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
             charts={name: svg(chart) for name, chart in _charts(published, min_cell_count).items()},
             tables={name: _rows(table, min_cell_count) for name, table in published.items()},
             totals=_totals(published["cohort_characteristic"].frame),
-            judged=_judged(published["tier_count"].frame),
             checks=_counted(checks),
             not_passed=_not_passed(checks, min_cell_count),
             deliveries=_select(
@@ -241,15 +240,6 @@ def _totals(cohort: pl.DataFrame) -> dict[str, int | None]:
         counts = cohort.group_by("characteristic").agg(name)[name]
         totals[name] = max((sum(found) for found in counts if None not in found), default=None)
     return totals
-
-
-def _judged(tier_count: pl.DataFrame) -> dict[str, int | None]:
-    """Episodes that can be judged, by what begins them; None where a tier of them is withheld."""
-    judged = tier_count.filter(pl.col("tier") != "insufficient_data")
-    return {
-        str(kind): None if rows["episode_count"].has_nulls() else int(rows["episode_count"].sum())
-        for (kind,), rows in judged.group_by("index_kind", maintain_order=True)
-    }
 
 
 def _counted(checks: Sequence[CheckResult]) -> list[Row]:
