@@ -4,8 +4,8 @@
 -- Key:    episode_id
 -- Units:  none
 -- Scope:  patient
--- Source: code lists of reference.code_list over the look-back; function by the PEG (Krebs 2009,
---         J Gen Intern Med 24:733); left truncation is a design choice
+-- Source: code lists of reference.code_list over the look-back; function by the PEG (Krebs 2009, J
+--         Gen Intern Med 24:733); left truncation is a design choice
 with
 
 inside as (

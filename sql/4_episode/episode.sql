@@ -6,7 +6,8 @@
 -- Scope:  patient
 -- Source: merging, linking and leaving out pregnancy, pumps, long stays and medication for opioid
 --         use disorder are design choices; cancer, palliative care and sickle cell disease are
---         outside CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); lists in reference.code_list
+--         outside CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); code lists in
+--         reference.code_list
 with
 
 -- Whatever begins an episode, told apart by its kind. Sham dates and rises of pain have no new

@@ -5,7 +5,7 @@
 -- Units:  doses in MME per day, pain in NRS points
 -- Scope:  patient
 -- Source: Guichard 2022 (Clin J Pain 38: rotation, antagonists of NMDA and other adjuvants);
---         windows are design choices; pain before is that of the proximal baseline's length
+--         windows are design choices, that before as long as the proximal baseline
 with
 
 -- Buprenorphine has no MME to compare, so it need not replace anything. A change to methadone does.

@@ -216,10 +216,8 @@ tier as (
                 spelled.later_words,
                 case
                     when
-                        not (
-                            tiered.tier = 'possible'
-                            and (tiered.is_probable or tiered.is_confirmed)
-                        )
+                        tiered.tier <> 'possible'
+                        or not (tiered.is_probable or tiered.is_confirmed)
                         then null
                     when tiered.index_kind = 'pain_led' then 'no dose was raised, so not higher'
                     else 'scores are too few for a higher tier'

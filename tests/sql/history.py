@@ -87,7 +87,9 @@ def _live(rng: np.random.Generator, patient: int, index: date, rows: Rows) -> No
             rows["clean.prescription"].append(_fill(patient, DRUGS[0], on(day + rng.integers(0, 20)), 6, 7))
         day += days + int(rng.choice([0, -3, -1, 2, 6, 40], p=[0.75, 0.05, 0.05, 0.05, 0.08, 0.02]))
     for day in range(-200, 300, 90) if patient % 2 else ():
-        rows["clean.adjuvant"].append(_adjuvant(patient, on(day)))
+        rows["clean.adjuvant"].append(_adjuvant(patient, on(day), "gabapentin 300 MG Oral Capsule"))
+    if patient % 4 == 0:
+        rows["clean.adjuvant"].append(_adjuvant(patient, on(150), "duloxetine 30 MG Oral Capsule"))
     for day in range(-400, 600, 7):
         if rng.random() < 0.7:
             known = rng.random() < 0.95
@@ -124,11 +126,11 @@ def _fill(patient: int, drug: str, start: date, tablets: int, days: int | None) 
     }
 
 
-def _adjuvant(patient: int, start: date) -> dict[str, Any]:
+def _adjuvant(patient: int, start: date, drug: str) -> dict[str, Any]:
     return {
         "patient_index": patient,
         "record_kind": "dispensing",
-        "drug_text": "gabapentin 300 MG Oral Capsule",
+        "drug_text": drug,
         "start_date": start,
         "quantity": 84.0,
         "days_supply": 28,

@@ -9,7 +9,8 @@
 -- Rule:   any of five within 90 days of the index date: pain late in the supply above that early
 --         in it, over two or more cycles; a gap in supply with a rise that is over after
 --         resumption; an abrupt cut with a rise that is over by withdrawal_days; a code of opioid
---         withdrawal; clonidine, lofexidine or tizanidine begun soon after a cut
+--         withdrawal; clonidine, lofexidine or tizanidine begun within
+--         withdrawal_drug_days of a cut or gap
 -- Unseen: what was taken, and supply that nobody recorded
 with
 
