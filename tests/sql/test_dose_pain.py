@@ -70,6 +70,12 @@ def test_months_apart_make_no_pair(check_sql):
     lag(check_sql, rows, "direction\n-")
 
 
+def test_a_change_of_the_dose_over_a_month_that_is_not_known_makes_no_pair(check_sql):
+    rows = "0 | 1 | 5\n2 | 9 | 5\n3 | 2 | 5\n4 | 3 | 4\n5 | 3 | 3\n6 | 4 | 3"
+    then = "direction | pair_count\n-\npain_then_dose | 4\ndose_then_pain | 3"
+    lag(check_sql, rows, then)
+
+
 def test_pain_that_never_differs_has_no_slope(check_sql):
     lag(check_sql, "0 | 1 | 5\n1 | 2 | 5\n2 | 2 | 5\n3 | 2 | 5\n4 | 2 | 5", "direction | slope\n-\ndose_then_pain | 0")
 
