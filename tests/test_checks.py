@@ -810,7 +810,7 @@ def test_the_pages_of_a_failed_run_say_so_first_and_never_that_every_check_passe
     index = checks.data_docs(passed, tmp_path, "Demo study", {}, **failed)
     page = text_of(index)
     assert "Run failed rx.csv: is empty. Deliver it again." in page
-    assert "2 tables of the study: raw_x.rx, clean.patient." in page
+    assert "2 tables of the study raw_x.rx, clean.patient." in page
     assert "Every check passed" not in page
     assert "Run failed" in text_of(tmp_path / "trajectory.prescription.html")
     assert "Run failed" in text_of(checks.data_docs([], tmp_path, "Demo study", {}, **failed))

@@ -320,7 +320,7 @@ def test_a_failed_run_says_why_and_which_tables_it_never_reached(study, tmp_path
     shown = quality.write(tmp_path / "q", failed, study, None).read_text()
     assert "Run failed" in shown and "patient.csv: is empty. Deliver it again." in shown
     assert "The run ended before a table was checked." in shown
-    assert "1 tables of the study: clean.patient." in shown
+    assert "1 tables of the study<" in shown and "clean.patient." in shown
     assert "The run ended before a file was read." in shown
 
 

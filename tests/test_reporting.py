@@ -13,6 +13,7 @@ import duckdb
 import jinja2
 import polars as pl
 import pytest
+import vl_convert
 import yaml
 from jinja2 import nodes
 
@@ -567,3 +568,19 @@ def test_counts_beside_specifications_are_multiples_of_the_smallest_count(demo_p
     captions = ("Patients above each threshold", "Unread texts by frequency", "Row-quality flags")
     counts = [count(cell) for caption in captions for row in demo_page.table(caption) for cell in row[2:]]
     assert all(number is not None and number % 11 == 0 for number in counts)
+
+
+def test_a_month_whose_pain_is_withheld_interrupts_the_band_and_is_not_drawn_as_zero():
+    dose = {"lower_quartile_mme": 10.0, "median_mme": 20.0, "upper_quartile_mme": 40.0}
+    months = [
+        {"month_number": -2, **dose, "mean_nrs": 6.0, "standard_error_nrs": 0.5},
+        {"month_number": -1, **dose, "mean_nrs": 6.0, "standard_error_nrs": 0.5},
+        {"month_number": 0, **dose, "mean_nrs": None, "standard_error_nrs": None},
+        {"month_number": 1, **dose, "mean_nrs": 6.0, "standard_error_nrs": 0.5},
+        {"month_number": 2, **dose, "mean_nrs": 6.0, "standard_error_nrs": 0.5},
+    ]
+    drawn = vl_convert.vegalite_to_svg(reporting._chart("episode_trajectory", months, top=60))
+    [band] = re.findall(r'<path[^>]* d="([^"]*)"[^>]* fill="#D55E00"', drawn) or re.findall(
+        r'<path[^>]* fill="#D55E00"[^>]* d="([^"]*)"', drawn
+    )
+    assert band.count("M") == 2

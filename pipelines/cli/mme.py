@@ -22,7 +22,12 @@ class _OneOff(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-mme = typer.Typer(cls=_OneOff, no_args_is_help=True, rich_markup_mode=None)
+mme = typer.Typer(
+    cls=_OneOff,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Morphine equivalents of one file, what its drug texts say, and why a day has its dose.",
+)
 
 
 @mme.command()

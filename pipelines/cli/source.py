@@ -42,7 +42,9 @@ def draft_source(
         print_identifiers(drafted.identifiers)
     for path in drafted.files:
         console.print(f"Written: {paths.relative(path)}", soft_wrap=True)
-    console.print(f"In a study: sources: {{{name}: {{folder: {drafted.folder}}}}}", soft_wrap=True)
+    console.print(
+        f"In a study: sources: {{{name}: {{folder: {drafted.folder}, dates: REAL_OR_SHIFTED}}}}", soft_wrap=True
+    )
     console.print(f"What is left to decide: oih source check {name}")
 
 
