@@ -166,6 +166,9 @@ def _protected(connection: Connection, study: Study, of: Iterable[Contract]) -> 
     frames = {
         table: connection.sql(f"from {table} order by {_order(contract)}").pl() for table, contract in known.items()
     }
+    if summary := known.get("report.source_summary"):
+        alone = [*_only_kinds(frames[summary.table])]
+        known[summary.table] = summary.model_copy(update={"adds_up": [*summary.adds_up, *alone]})
     if study.shifted_sources and "report.dose_specification" in frames:
         # A quarter of a shifted calendar begins on another day for each patient.
         by_quarter = pl.col("definition").is_in(CALENDAR_DEFINITIONS)
@@ -178,6 +181,22 @@ def _order(contract: Contract) -> str:
     """Rows in the order of the key; where the contract lists a column's values, in the order it lists them."""
     listed = {column.name: column.values for column in contract.columns if column.values}
     return ", ".join(f"list_position({listed[name]}, {name})" if name in listed else name for name in contract.key)
+
+
+def _only_kinds(summary: pl.DataFrame) -> Iterator[Sum]:
+    """Where all opioid records, or all known scores, are of one kind, its patients are those of the requirement."""
+    kinds = summary["record_kind"]
+    for requirement, of_it in (
+        (1, kinds.str.starts_with("opioid")),
+        (3, kinds.str.starts_with("pain score") & ~kinds.str.ends_with("unknown")),
+    ):
+        if of_it.sum() == 1:
+            [kind] = kinds.filter(of_it)
+            yield Sum(
+                total=f"patients that meet requirement {requirement}",
+                parts=["patient_count"],
+                where=f"record_kind = '{kind}'",
+            )
 
 
 def _fillings(study: Study) -> Iterator[Sum]:
