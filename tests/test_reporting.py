@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import altair
 import duckdb
 import jinja2
 import polars as pl
@@ -508,7 +509,6 @@ def test_templates_of_the_published_report_do_no_arithmetic(template: Path) -> N
 
 @pytest.mark.parametrize("definition", sorted((paths.REPORTS / "charts").iterdir()), ids=lambda path: path.stem)
 def test_chart_definitions_are_valid_and_named_after_their_table(definition: Path) -> None:
-    altair = pytest.importorskip("altair", reason="the schema of Vega-Lite comes with altair")
     assert f"report.{definition.stem}" in contracts.all_contracts()
     text = jinja2.Template(definition.read_text()).render(style="{}", top=1)
     altair.Chart.from_dict(yaml.safe_load(text) | {"data": {"values": [{"a": 1}]}})

@@ -308,7 +308,7 @@ def _plainly(connection: duckdb.DuckDBPyConnection, table: str, expectations: li
 def _broken(expectation: Expectation) -> tuple[str, list[Any]] | None:
     """SQL that counts the rows that break a plain rule, with its values; None where a rule says more than the plain."""
     arguments = dict(expectation.model_extra or {})
-    column = f'"{arguments.pop("column", None)}"'
+    column = _quoted(str(arguments.pop("column", None)))
     kind = expectation.type.removeprefix("expect_column_values_to_")
     if kind == "not_be_null" and not arguments:
         return f"count(*) filter (where {column} is null)", []
