@@ -33,7 +33,14 @@ TABLE = "label.tier"
 PROCESSORS = 2
 SAMPLED_SECONDS = 0.2
 SIMULATED_MINUTES, BUILT_MINUTES, BUILT_GIB = 2, 5, 4  # bars for 100,000 patients
-STEP = {"table": pl.String, "build_seconds": pl.Float64, "check_seconds": pl.Float64, "rows": pl.Int64}
+STEP = {
+    "table": pl.String,
+    "build_seconds": pl.Float64,
+    "processor_seconds": pl.Float64,  # of building, of both together
+    "check_seconds": pl.Float64,
+    "rows": pl.Int64,
+}
+Moment = tuple[float, float]
 
 
 class Measured(NamedTuple):
@@ -47,14 +54,13 @@ class Measured(NamedTuple):
 
 
 def simulated(folder: Path, patients: int, seed: int) -> pl.DataFrame:
-    start = time.perf_counter()
+    start = _now()
     extract = simulator.simulate(patients, seed, processes=PROCESSORS)
-    drawn = time.perf_counter()
+    drawn = _now()
     simulator.write(extract, folder)
-    written = time.perf_counter()
+    written = _now()
     rows = sum(len(table) for table in extract.values())
-    taken = [("simulate", drawn - start, 0.0, rows), ("write CSV", written - drawn, 0.0, rows)]
-    return pl.DataFrame(taken, STEP, orient="row")
+    return _steps([("simulate", start, drawn, drawn, rows), ("write CSV", drawn, written, written, rows)])
 
 
 def built(folder: Path, with_checks: bool) -> pl.DataFrame:
@@ -64,19 +70,36 @@ def built(folder: Path, with_checks: bool) -> pl.DataFrame:
     taken = []
     with warehouse.opened(folder / "warehouse.duckdb", [folder / "extract"], study.memory_limit) as connection:
         if with_checks:
-            start = time.perf_counter()
+            start = _now()
             identifiers.refuse(identifiers.screen(connection, study))
-            taken.append(("screen for identifiers", 0.0, time.perf_counter() - start, 0))
+            taken.append(("screen for identifiers", start, start, _now(), 0))
         for table in tables.needed_for(TABLE, tables.of(study)):
-            start = time.perf_counter()
+            start = _now()
             rows = table.build(connection, study)
-            is_built = time.perf_counter()
+            is_built = _now()
             if with_checks and table.contract:
                 checks.check(connection, table.contract)
-            taken.append((table.name, is_built - start, time.perf_counter() - is_built, rows))
-        start = time.perf_counter()
-    taken.append(("close the warehouse", time.perf_counter() - start, 0.0, 0))
-    return pl.DataFrame(taken, STEP, orient="row")
+            taken.append((table.name, start, is_built, _now(), rows))
+        start = _now()
+    taken.append(("close the warehouse", start, _now(), _now(), 0))
+    return _steps(taken)
+
+
+def _now() -> tuple[float, float]:
+    """Seconds of the clock and of this process's processors."""
+    return time.perf_counter(), time.process_time()
+
+
+def _steps(taken: list[tuple[str, Moment, Moment, Moment, int]]) -> pl.DataFrame:
+    """A row per step, from when it began, was built and was checked."""
+    return pl.DataFrame(
+        [
+            (name, built[0] - began[0], built[1] - began[1], checked[0] - built[0], rows)
+            for name, began, built, checked, rows in taken
+        ],
+        STEP,
+        orient="row",
+    )
 
 
 def measured(run: Callable[[], pl.DataFrame]) -> Measured:
@@ -153,7 +176,9 @@ def main() -> None:
         extract_gib = sum(file.stat().st_size for file in (folder / "extract").iterdir()) / 2**30
         stored_gib = (folder / "warehouse.duckdb").stat().st_size / 2**30
 
-    print(f"{asked.patients:,} simulated patients, seed {asked.seed}, {len(os.sched_getaffinity(0))} processors;", end=" ")
+    print(
+        f"{asked.patients:,} simulated patients, seed {asked.seed}, {len(os.sched_getaffinity(0))} processors;", end=" "
+    )
     print("bars are for 100,000 patients")
     with pl.Config(tbl_rows=-1, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True, float_precision=2):
         print(done.steps if asked.checks else done.steps.drop("check_seconds"))
@@ -161,12 +186,22 @@ def main() -> None:
         ("simulate and write", drawn, f"bar {SIMULATED_MINUTES} min"),
         ("raw extracts to tiers", done, f"bar {BUILT_MINUTES} min, {BUILT_GIB} GiB"),
     ):
-        print(f"{what:24} {found.wall_seconds / 60:6.2f} min wall, {found.processor_seconds / 60:6.2f} min of processors,", end=" ")
+        print(
+            f"{what:24} {found.wall_seconds / 60:6.2f} min wall, {found.processor_seconds / 60:6.2f} min of processors,",
+            end=" ",
+        )
         print(f"peak {found.peak_gib:.2f} GiB (largest process {found.largest_gib:.2f}); {bar}")
     tables_built = done.steps["build_seconds"].sum()
-    print(f"of these: {drawn.steps['build_seconds'][0]:.1f} s to simulate, {drawn.steps['build_seconds'][1]:.1f} s to write;", end=" ")
-    print(f"{tables_built:.1f} s to build, {done.steps['check_seconds'].sum():.1f} s to check; the rest is starting Python")
-    print(f"extract {extract_gib:.2f} GiB of CSV, {drawn.steps['rows'][0]:,} rows with the truth; warehouse {stored_gib:.2f} GiB")
+    print(
+        f"of these: {drawn.steps['build_seconds'][0]:.1f} s to simulate, {drawn.steps['build_seconds'][1]:.1f} s to write;",
+        end=" ",
+    )
+    print(
+        f"{tables_built:.1f} s to build, {done.steps['check_seconds'].sum():.1f} s to check; the rest is starting Python"
+    )
+    print(
+        f"extract {extract_gib:.2f} GiB of CSV, {drawn.steps['rows'][0]:,} rows with the truth; warehouse {stored_gib:.2f} GiB"
+    )
     slowest = done.steps.sort("build_seconds", descending=True).head(3)
     for table, seconds in slowest.select("table", "build_seconds").iter_rows():
         print(f"  slowest: {table:32} {seconds:6.2f} s, {seconds / tables_built:.0%} of building")
