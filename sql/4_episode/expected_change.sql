@@ -41,61 +41,102 @@ scored as (
     where change.distal_change_nrs is not null and change.baseline_change_nrs is not null
 ),
 
-maintainer as (
+-- Those who may be matched with one another share a number: joins on it are many times faster.
+alike as (
+    select
+        *,
+        dense_rank() over (order by source, calendar_month, dose_band) as stratum_number
     from scored
+),
+
+-- Numbered in the order that settles ties.
+maintainer as (
+    select
+        *,
+        row_number() over (order by episode_id) as maintainer_number
+    from alike
     where index_kind = 'sham_maintainer' and is_judged
+),
+
+-- A maintainer counts once, so enough pairs are those that are asked for, times the dates that one
+-- of them can have among those to choose from.
+pair_count as (
+    select (coalesce(max(date_count), 1) * $match_count)::bigint as most_pairs
+    from (
+        select count(*) as date_count
+        from maintainer
+        group by stratum_number, patient_index
+    )
 ),
 
 -- Whoever is within the caliper is in the same cell or in one beside it.
 neighbourhood as (
     select
-        scored.* exclude (distal_cell, proximal_cell),
-        scored.distal_cell + distal_step as distal_cell,
-        scored.proximal_cell + proximal_step as proximal_cell
-    from scored
+        alike.episode_id,
+        alike.patient_index,
+        alike.stratum_number,
+        alike.distal_nrs,
+        alike.proximal_nrs,
+        alike.prior_therapy_days,
+        alike.distal_cell + distal_step as distal_cell,
+        alike.proximal_cell + proximal_step as proximal_cell
+    from alike
     cross join unnest([-1, 0, 1]) as d (distal_step)
     cross join unnest([-1, 0, 1]) as p (proximal_step)
 ),
 
--- A maintainer counts once, with the date that is most alike. A year of therapy weighs as much as
--- a point of pain.
-candidate as (
+-- How unlike two are, a year of therapy weighing as much as a point of pain. Pairs grow with the
+-- square of the cohort, so they are never listed: each episode keeps its least ones.
+nearby as (
     select
-        scored.episode_id,
-        maintainer.patient_index,
-        maintainer.episode_id as maintainer_episode_id,
-        maintainer.distal_change_nrs,
-        maintainer.proximal_change_nrs,
-        round(
-            abs(scored.distal_nrs - maintainer.distal_nrs)
-            + abs(scored.proximal_nrs - maintainer.proximal_nrs)
-            + abs(scored.prior_therapy_days - maintainer.prior_therapy_days) / 365,
-            9
-        ) as distance
-    from neighbourhood as scored
+        near.episode_id,
+        unnest(min(
+            {
+                'distance': coalesce(
+                    round(
+                        abs(near.distal_nrs - maintainer.distal_nrs)
+                        + abs(near.proximal_nrs - maintainer.proximal_nrs)
+                        + abs(near.prior_therapy_days - maintainer.prior_therapy_days) / 365,
+                        9
+                    ),
+                    'infinity'::double
+                ),
+                'maintainer_number': maintainer.maintainer_number
+            },
+            pair_count.most_pairs
+        )) as pair
+    from neighbourhood as near
     inner join maintainer
         on
-            scored.source = maintainer.source
-            and scored.calendar_month is not distinct from maintainer.calendar_month
-            and scored.dose_band = maintainer.dose_band
-            and scored.distal_cell = maintainer.distal_cell
-            and scored.proximal_cell = maintainer.proximal_cell
-            and scored.patient_index <> maintainer.patient_index
-            and round(abs(scored.distal_nrs - maintainer.distal_nrs), 9) <= $match_caliper_nrs
-            and round(abs(scored.proximal_nrs - maintainer.proximal_nrs), 9) <= $match_caliper_nrs
+            near.stratum_number = maintainer.stratum_number
+            and near.distal_cell = maintainer.distal_cell
+            and near.proximal_cell = maintainer.proximal_cell
+            and near.patient_index <> maintainer.patient_index
+            and round(abs(near.distal_nrs - maintainer.distal_nrs), 9) <= $match_caliper_nrs
+            and round(abs(near.proximal_nrs - maintainer.proximal_nrs), 9) <= $match_caliper_nrs
+    cross join pair_count
+    group by near.episode_id
+),
+
+-- Of a maintainer, the date that is most alike.
+candidate as (
+    select
+        nearby.episode_id,
+        nearby.pair,
+        maintainer.distal_change_nrs,
+        maintainer.proximal_change_nrs
+    from nearby
+    inner join maintainer on nearby.pair['maintainer_number'] = maintainer.maintainer_number
     qualify
         row_number() over (
-            partition by scored.episode_id, maintainer.patient_index
-            order by distance, maintainer.episode_id
+            partition by nearby.episode_id, maintainer.patient_index order by nearby.pair
         ) = 1
 ),
 
 nearest as (
     select *
     from candidate
-    qualify
-        row_number() over (partition by episode_id order by distance, maintainer_episode_id)
-        <= $match_count
+    qualify row_number() over (partition by episode_id order by pair) <= $match_count
 ),
 
 matched as (
