@@ -72,15 +72,15 @@ pair_count as (
 -- Whoever is within the caliper is in the same cell or in one beside it.
 neighbourhood as (
     select
-        alike.episode_id,
-        alike.patient_index,
-        alike.stratum_number,
-        alike.distal_nrs,
-        alike.proximal_nrs,
-        alike.prior_therapy_days,
-        alike.distal_cell + distal_step as distal_cell,
-        alike.proximal_cell + proximal_step as proximal_cell
-    from alike
+        maintainer.patient_index,
+        maintainer.maintainer_number,
+        maintainer.stratum_number,
+        maintainer.distal_nrs,
+        maintainer.proximal_nrs,
+        maintainer.prior_therapy_days,
+        maintainer.distal_cell + distal_step as distal_cell,
+        maintainer.proximal_cell + proximal_step as proximal_cell
+    from maintainer
     cross join unnest([-1, 0, 1]) as d (distal_step)
     cross join unnest([-1, 0, 1]) as p (proximal_step)
 ),
@@ -89,33 +89,33 @@ neighbourhood as (
 -- square of the cohort, so they are never listed: each episode keeps its least ones.
 nearby as (
     select
-        near.episode_id,
+        alike.episode_id,
         unnest(min(
             {
                 'distance': coalesce(
                     round(
-                        abs(near.distal_nrs - maintainer.distal_nrs)
-                        + abs(near.proximal_nrs - maintainer.proximal_nrs)
-                        + abs(near.prior_therapy_days - maintainer.prior_therapy_days) / 365,
+                        abs(alike.distal_nrs - near.distal_nrs)
+                        + abs(alike.proximal_nrs - near.proximal_nrs)
+                        + abs(alike.prior_therapy_days - near.prior_therapy_days) / 365,
                         9
                     ),
                     'infinity'::double
                 ),
-                'maintainer_number': maintainer.maintainer_number
+                'maintainer_number': near.maintainer_number
             },
             pair_count.most_pairs
         )) as pair
-    from neighbourhood as near
-    inner join maintainer
+    from alike
+    inner join neighbourhood as near
         on
-            near.stratum_number = maintainer.stratum_number
-            and near.distal_cell = maintainer.distal_cell
-            and near.proximal_cell = maintainer.proximal_cell
-            and near.patient_index <> maintainer.patient_index
-            and round(abs(near.distal_nrs - maintainer.distal_nrs), 9) <= $match_caliper_nrs
-            and round(abs(near.proximal_nrs - maintainer.proximal_nrs), 9) <= $match_caliper_nrs
+            alike.stratum_number = near.stratum_number
+            and alike.distal_cell = near.distal_cell
+            and alike.proximal_cell = near.proximal_cell
+            and alike.patient_index <> near.patient_index
+            and round(abs(alike.distal_nrs - near.distal_nrs), 9) <= $match_caliper_nrs
+            and round(abs(alike.proximal_nrs - near.proximal_nrs), 9) <= $match_caliper_nrs
     cross join pair_count
-    group by near.episode_id
+    group by alike.episode_id
 ),
 
 -- Of a maintainer, the date that is most alike.

@@ -387,6 +387,7 @@ def main() -> None:
     parser.add_argument("--remake", action="store_true", help="write the page from the figures that are there")
     asked = parser.parse_args()
     file = asked.out.with_suffix(".csv")
+    file.parent.mkdir(parents=True, exist_ok=True)
     if not asked.remake:
         runs = list(product(asked.worlds, range(1, asked.seeds + 1), [asked.patients]))
         done = []
