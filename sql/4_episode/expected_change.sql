@@ -66,7 +66,7 @@ pair_count as (
         select count(*) as date_count
         from maintainer
         group by stratum_number, patient_index
-    )
+    ) as patient_dates
 ),
 
 -- Whoever is within the caliper is in the same cell or in one beside it.
