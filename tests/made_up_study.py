@@ -92,7 +92,8 @@ def study(
     _add_episodes(connection, rng, cohort)
     _add_ledger(connection, rng, source)
     _add_specifications(connection, patients)
-    warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
+    for reference in ("mme_factor", "long_term_definition"):
+        warehouse.build_reference(connection, CONTRACTS[f"reference.{reference}"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
             warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)

@@ -165,7 +165,7 @@ def demo_page(demo: Made, tmp_path_factory: pytest.TempPathFactory) -> Page:
 def stays() -> Iterator[Made]:
     """Hospital stays: nobody has scores outside hospital or long-term therapy, so nobody has an episode."""
     shares = {"has_opioid_record": 0.85, "has_pain_score": 0.8, "has_outpatient_scores": 0, "has_long_term_therapy": 0}
-    made = make(100, "mimic_iv", TRAINING, shares=shares)
+    made = make(100, "mimic_iv", TRAINING, shares=shares, long_term_definition="consort")
     with made.connection:
         yield made
 
@@ -431,6 +431,22 @@ def test_every_setting_stands_with_its_value_default_and_citation(demo: Made, de
         assert number and _references(demo_page)[int(number[1]) - 1] == row["citation"]
     changed = re.findall(r'<tr class="changed"><th scope="row"><code>(\w+)</code>', demo_page.source)
     assert changed == ["bridge_gap_days"] and printed["bridge_gap_days"][1:3] == ["14", "30"]
+
+
+@pytest.mark.parametrize("name", ["demo", "stays"])
+def test_the_definition_of_long_term_therapy_in_force_stands_with_its_citation(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    made, page = request.getfixturevalue(name), request.getfixturevalue(f"{name}_page")
+    assert made.study.long_term_definition == {"demo": "covered_90_in_120", "stays": "consort"}[name]
+    [row] = [
+        row
+        for row in made.rows("reference.long_term_definition")
+        if row["definition"] == made.study.long_term_definition
+    ]
+    text = " ".join(page.text.split('<h2 id="methods">')[-1].split())
+    assert f"by the definition {row['definition']}: {row['title'][0].lower()}{row['title'][1:]} [" in text
+    assert row["caveats"] in text and row["citation"] in _references(page)
 
 
 def test_every_conversion_factor_of_the_study_stands_with_its_citation(demo: Made, demo_page: Page) -> None:
