@@ -26,6 +26,7 @@ KINDS = {
     "procedure": "has_procedures",
     "acute event": "has_diagnoses",
     "stay in hospital": "has_encounters",
+    "stay in long-term care": "has_encounters",
 }
 
 WINDOWS = """
@@ -93,7 +94,8 @@ event as (
     from trajectory.acute_event
     where patient_index = $patient_index
     union all by name
-    select 'stay in hospital' as kind, start_date as event_date, end_date,
+    select if(setting = 'inpatient', 'stay in hospital', 'stay in long-term care') as kind,
+        start_date as event_date, end_date,
         stay_days || if(is_end_known, '', ' or more') || ' days' as what
     from trajectory.inpatient_stay
     where patient_index = $patient_index

@@ -101,7 +101,9 @@ class Settings(BaseModel):
     adult_age_years: int = _setting(18, "year", DESIGN, "Smallest age at the index date", ge=0)
     look_back_days: int = _setting(365, "day", WINDOWS, "Observation needed before the index date", ge=1)
     bridge_gap_days: int = _setting(30, "day", DESIGN, "Longest gap in supply within one therapy run", ge=0)
-    long_stay_days: int = _setting(7, "day", DESIGN, "A longer stay in hospital in any window excludes", ge=1)
+    long_stay_days: int = _setting(
+        7, "day", DESIGN, "A longer stay in hospital, or one in long-term care without supply, excludes", ge=1
+    )
     oud_medication_days: int = _setting(
         30, "day", DESIGN, "Days up to the index date in which medication for opioid use disorder excludes", ge=0
     )

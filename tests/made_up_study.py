@@ -36,7 +36,8 @@ REQUIREMENTS = {
     "has_look_back": ("is_adult", 0.9),
     "is_in_scope": ("has_look_back", 0.97),
     "has_no_long_stay": ("is_in_scope", 0.97),
-    "is_not_excluded": ("has_no_long_stay", 0.97),
+    "has_no_unseen_care": ("has_no_long_stay", 0.97),
+    "is_not_excluded": ("has_no_unseen_care", 0.97),
     "has_follow_up": ("is_not_excluded", 0.95),
     "is_classifiable": ("has_follow_up", 0.8),
 }

@@ -141,9 +141,9 @@ def test_what_leaves_cannot_be_had_from_what_remains() -> None:
         failing_patients=pl.when(is_after | is_there).then(4).otherwise(0),
     )
     published = disclosure.protect({"report.attrition": frame}, REPORT, 11)["report.attrition"].frame
-    assert published["leaving_patients"].to_list() == [0] * 6 + [None] + [0] * 6
-    assert published["remaining_patients"].to_list() == [2_000] * 6 + [None] * 7
-    assert published["failing_patients"].to_list() == [0] * 6 + [None] * 7
+    assert published["leaving_patients"].to_list() == [0] * 6 + [None] + [0] * 7
+    assert published["remaining_patients"].to_list() == [2_000] * 6 + [None] * 8
+    assert published["failing_patients"].to_list() == [0] * 6 + [None] * 8
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)

@@ -203,7 +203,8 @@ def test_what_happened_from_b1_to_c_is_named_by_day_and_nothing_of_others(publis
         ),
         trajectory__acute_event=drawn("patient_index | event_date | kind\n-\n7 | D+456 | injury\n7 | D+455 | surgery"),
         trajectory__inpatient_stay=drawn(
-            "start_date | end_date | stay_days | is_end_known\n-\nD-370 | D-365 | 6 | true\nD+9 | D+9 | 1 | false",
+            "setting | start_date | end_date | stay_days | is_end_known\n-\ninpatient | D-370 | D-365 | 6 | true\n"
+            "long_term_care | D-364 | D-357 | 8 | true\ninpatient | D+9 | D+9 | 1 | false",
             patient_index=7,
         ),
         clean__procedure=drawn(
@@ -219,6 +220,7 @@ def test_what_happened_from_b1_to_c_is_named_by_day_and_nothing_of_others(publis
     assert found.select("day", "kind", "what").rows() == [
         (-370, "stay in hospital", "6 days"),
         (-365, "procedure", "CPT4 2; CPT4 3"),
+        (-364, "stay in long-term care", "8 days"),
         (-30, "change of opioid", "rotation, morphine to oxycodone"),
         (0, "dose step", "20.0 to 30.0 MME a day"),
         (9, "stay in hospital", "1 or more days"),

@@ -394,7 +394,16 @@ def test_the_flow_ends_where_nobody_is_left_and_each_requirement_is_still_counte
     assert boxes[-1] == ("remaining", "Pain scored outside hospital in enough weeks", "0")
     assert "No patient is left at this point" in stays_page.text
     failing = [row[1] for row in stays_page.table("Patients that fail each requirement")]
-    assert failing[-1] == "100" and len(failing) == 13
+    assert failing[-1] == "100" and len(failing) == 14
+
+
+def test_a_source_without_encounters_is_named_beside_the_attrition(demo_page: Page, tmp_path: Path) -> None:
+    made = make(100, "omop", TRAINING)
+    coverage = {"source": "omop", "table_name": "encounter", "is_delivered": False}
+    made_up_study.insert(made.connection, "clean.source_coverage", pl.DataFrame([coverage]))
+    said = "No encounters were delivered by omop: of its patients nobody leaves for a stay in hospital"
+    assert said in " ".join(made.page(tmp_path).text.split())
+    assert "No encounters were delivered" not in demo_page.text
 
 
 def test_a_study_with_no_patient_at_all_has_a_page(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@
 -- Key:    episode_id
 -- Units:  doses in MME per day
 -- Scope:  patient
--- Source: merging, linking and leaving out pregnancy, pumps, long stays and medication for opioid
---         use disorder are design choices; cancer, palliative care and sickle cell disease are
---         outside CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); code lists in
---         reference.code_list
+-- Source: merging, linking and leaving out pregnancy, pumps, long stays, long-term care without
+--         supply and medication for opioid use disorder are design choices; cancer, palliative
+--         care and sickle cell disease are outside CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3));
+--         code lists in reference.code_list
 with
 
 -- Whatever begins an episode, told apart by its kind. Sham dates and rises of pain have no new
@@ -201,9 +201,42 @@ long_stay as (
     inner join trajectory.inpatient_stay as stay
         on
             first_step.patient_index = stay.patient_index
+            and stay.setting = 'inpatient'
             and stay.stay_days > $long_stay_days
             and stay.start_date <= first_step.index_date + $response_to_day
             and stay.end_date >= first_step.index_date - $look_back_days
+),
+
+-- Long-term care as far as the windows reach. What is given there is often recorded nowhere: with
+-- no day of supply in it, neither dose nor therapy of the windows is known.
+care as (
+    select
+        first_step.patient_index,
+        first_step.index_kind,
+        first_step.chain,
+        greatest(stay.start_date, first_step.index_date - $look_back_days) as start_date,
+        least(stay.end_date, first_step.index_date + $response_to_day) as end_date
+    from first_step
+    inner join trajectory.inpatient_stay as stay
+        on
+            first_step.patient_index = stay.patient_index
+            and stay.setting = 'long_term_care'
+            and stay.start_date <= first_step.index_date + $response_to_day
+            and stay.end_date >= first_step.index_date - $look_back_days
+),
+
+unseen_care as (
+    select distinct
+        care.patient_index,
+        care.index_kind,
+        care.chain
+    from care
+    anti join trajectory.dose_period as period
+        on
+            care.patient_index = period.patient_index
+            and care.start_date <= period.end_date
+            and care.end_date >= period.start_date
+    where care.end_date - care.start_date + 1 > $long_stay_days
 ),
 
 oud_medication as (
@@ -237,6 +270,7 @@ followed as (
             case when hospice.chain is not null then 'palliative_care' end
         ) as excluding_concept,
         long_stay.chain is not null as has_long_stay,
+        unseen_care.chain is not null as has_unseen_care,
         oud_medication.chain is not null as has_oud_medication,
         patient.observation_start_date,
         year(first_step.index_date) - patient.birth_year as age_years,
@@ -247,6 +281,7 @@ followed as (
     left join excluding_code using (patient_index, index_kind, chain)
     left join hospice using (patient_index, index_kind, chain)
     left join long_stay using (patient_index, index_kind, chain)
+    left join unseen_care using (patient_index, index_kind, chain)
     left join oud_medication using (patient_index, index_kind, chain)
     left join clean.patient as patient using (patient_index)
 ),
@@ -308,6 +343,7 @@ episode as (
                 then 'short_look_back'
             when followed.excluding_concept is not null then followed.excluding_concept
             when followed.has_long_stay then 'long_inpatient_stay'
+            when followed.has_unseen_care then 'long_term_care_without_supply'
             when followed.has_oud_medication then 'opioid_use_disorder_medication'
         end as excluded_reason
     from followed

@@ -403,9 +403,68 @@ def test_a_stay_of_more_than_7_days_in_any_window_excludes(check_sql, stay, reas
         given={
             "episode.escalation": ONE_STEP,
             "clean.patient": patient(),
-            "trajectory.inpatient_stay": drawn(f"start_date | end_date | stay_days\n-\n{stay}", patient_index=1),
+            "trajectory.inpatient_stay": drawn(
+                f"start_date | end_date | stay_days\n-\n{stay}", patient_index=1, setting="inpatient"
+            ),
         },
         then=f"patient_index | excluded_reason\n-\n1 | {reason}",
+    )
+
+
+UNSEEN = "long_term_care_without_supply"
+
+
+@pytest.mark.parametrize(
+    ("stay", "supply", "reason"),
+    [
+        ("D-20 | D-14 | 7", "D-400 | D-21", ""),
+        ("D-20 | D-13 | 8", "D-400 | D-21", UNSEEN),
+        ("D-20 | D-13 | 8", "D-400 | D-20", ""),
+        ("D-20 | D-13 | 8", "D-13 | D+90", ""),
+        ("D-20 | D-13 | 8", "D-12 | D+90", UNSEEN),
+        ("D-20 | D-13 | 8", "", UNSEEN),
+        # only the days that the windows reach count, for the stay and for supply in it
+        ("D-400 | D-359 | 42", "", ""),
+        ("D-400 | D-358 | 43", "", UNSEEN),
+        ("D-400 | D-358 | 43", "D-400 | D-366", UNSEEN),
+        ("D-400 | D-358 | 43", "D-400 | D-365", ""),
+        ("D+83 | D+200 | 118", "", UNSEEN),
+        ("D+84 | D+200 | 117", "", ""),
+        ("D+83 | D+200 | 118", "D+91 | D+200", UNSEEN),
+        ("D+83 | D+200 | 118", "D+90 | D+200", ""),
+    ],
+)
+def test_more_than_7_days_of_long_term_care_without_a_day_of_supply_in_them_exclude(check_sql, stay, supply, reason):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "trajectory.inpatient_stay": drawn(
+                f"start_date | end_date | stay_days\n-\n{stay}", patient_index=1, setting="long_term_care"
+            ),
+            "trajectory.dose_period": drawn(f"start_date | end_date\n-\n{supply}", patient_index=1, dose_mme=30),
+        },
+        then=f"patient_index | excluded_reason\n-\n1 | {reason}",
+    )
+
+
+def test_of_two_stays_in_long_term_care_one_without_supply_excludes(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "trajectory.inpatient_stay": drawn(
+                "start_date | end_date | stay_days\n-\nD-100 | D-80 | 21\nD-60 | D-40 | 21",
+                patient_index=1,
+                setting="long_term_care",
+            ),
+            "trajectory.dose_period": drawn(
+                "patient_index | start_date | end_date\n-\n1 | D-90 | D-80\n2 | D-90 | D+90", dose_mme=30
+            ),
+        },
+        then=f"patient_index | excluded_reason\n-\n1 | {UNSEEN}",
     )
 
 
@@ -433,18 +492,22 @@ def test_medication_for_opioid_use_disorder_at_the_index_date_excludes(check_sql
 
 
 def test_what_excludes_has_an_order(check_sql):
-    """A code comes before a long stay, a long stay before medication for opioid use disorder."""
+    """A code comes before a long stay, that before unseen long-term care, that before medication for opioid use disorder."""
     check_sql(
         TABLE,
         given={
-            "episode.escalation": steps("patient_index\n-\n1\n2\n3", increase_date="D+0"),
-            "clean.patient": drawn("patient_index\n-\n1\n2\n3", birth_year=1960, observation_start_date="D-400"),
+            "episode.escalation": steps("patient_index\n-\n1\n2\n3\n4", increase_date="D+0"),
+            "clean.patient": drawn("patient_index\n-\n1\n2\n3\n4", birth_year=1960, observation_start_date="D-400"),
             "clean.diagnosis": drawn("patient_index\n-\n1", code_system="ICD10CM", code="C509", diagnosis_date="D-10"),
             "trajectory.inpatient_stay": drawn(
-                "patient_index\n-\n1\n2", start_date="D-20", end_date="D-10", stay_days=11
+                "patient_index | setting\n-\n1 | inpatient\n2 | inpatient\n1 | long_term_care\n2 | long_term_care\n"
+                "3 | long_term_care",
+                start_date="D-20",
+                end_date="D-10",
+                stay_days=11,
             ),
             "trajectory.record_amount": drawn(
-                "patient_index\n-\n1\n2\n3", start_date="D-20", end_date="D-1", product_use="oud_treatment"
+                "patient_index\n-\n1\n2\n3\n4", start_date="D-20", end_date="D-1", product_use="oud_treatment"
             ),
         },
         then="""
@@ -452,7 +515,8 @@ def test_what_excludes_has_an_order(check_sql):
             --------------+-------------------------------
             1             | active_cancer
             2             | long_inpatient_stay
-            3             | opioid_use_disorder_medication
+            3             | long_term_care_without_supply
+            4             | opioid_use_disorder_medication
         """,
     )
 
