@@ -132,8 +132,8 @@ def test_which_count_is_hidden_beside_a_small_one_does_not_depend_on_its_value()
 
 def test_what_leaves_cannot_be_had_from_what_remains() -> None:
     frame = made_up_study.attrition(2_000, 1, dict.fromkeys(made_up_study.REQUIREMENTS, 1.0))
-    is_after = pl.col("step_number") > 7
-    is_there = pl.col("step_number") == 7
+    is_after = pl.col("step_number") > 8
+    is_there = pl.col("step_number") == 8
     frame = frame.with_columns(
         entering_patients=pl.when(is_after).then(1_996).otherwise(2_000),
         leaving_patients=pl.when(is_there).then(4).otherwise(0),
@@ -141,9 +141,9 @@ def test_what_leaves_cannot_be_had_from_what_remains() -> None:
         failing_patients=pl.when(is_after | is_there).then(4).otherwise(0),
     )
     published = disclosure.protect({"report.attrition": frame}, REPORT, 11)["report.attrition"].frame
-    assert published["leaving_patients"].to_list() == [0] * 6 + [None] + [0] * 7
-    assert published["remaining_patients"].to_list() == [2_000] * 6 + [None] * 8
-    assert published["failing_patients"].to_list() == [0] * 6 + [None] * 8
+    assert published["leaving_patients"].to_list() == [0] * 7 + [None] + [0] * 6
+    assert published["remaining_patients"].to_list() == [2_000] * 7 + [None] * 7
+    assert published["failing_patients"].to_list() == [0] * 7 + [None] * 7
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)
