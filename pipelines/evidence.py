@@ -199,7 +199,8 @@ class Evidence:
             "regression": "that regression to the mean explains, since nobody matched",
         }[episode["expected_by"]]
         return (
-            f"{change}; {number(episode['expected_change_nrs'])} was to be expected, the change {by}; "
+            f"{change}; {number(episode['expected_change_nrs'])} (standard error "
+            f"{number(episode['expected_change_se_nrs'])}) was to be expected, the change {by}; "
             f"{number(episode['adjusted_change_nrs'])} is beyond it"
         )
 

@@ -28,6 +28,8 @@ PAIN_ROSE = {
     "matched_count": 6,
     "proximal_change_nrs": 1,
     "change_se_nrs": 0.5,
+    "expected_change_se_nrs": 0.4,
+    "adjusted_change_se_nrs": 0.64,
     "distal_nrs": 6,
     "proximal_nrs": 6,
     "response_to_distal_ratio": 1.25,
@@ -137,14 +139,18 @@ def test_the_tier_has_its_sentence_and_the_expected_change_its_source(publish):
     said = oih("explain", publish(), EPISODE)
     assert "│ No paradox" in said
     assert "B: 4 scored weeks in the sparsest of B1, B0 and R" in said
-    assert "1.6 NRS points from B1 to R; 0.2 was to be expected, the change of 6 matched patients" in said
+    assert (
+        "1.6 NRS points from B1 to R; 0.2 (standard error 0.4) was to be expected, the change of 6 matched patients"
+        in said
+    )
     assert "1.4 is beyond it" in said
 
 
 def test_without_a_match_the_expected_change_is_said_to_be_regression(publish):
-    assert "regression to the mean explains, since nobody matched" in oih(
-        "explain", publish({"expected_by": "regression", "matched_count": 0}), EPISODE
-    )
+    regression = {"expected_by": "regression", "matched_count": 0, "expected_change_se_nrs": None}
+    said = oih("explain", publish(regression), EPISODE)
+    assert "0.2 (standard error unknown) was to be expected, the change that regression to the mean explains" in said
+    assert "since nobody matched" in said
 
 
 def test_an_episode_that_cannot_be_judged_says_so_in_words_and_its_unknown_values_are_unknown(publish):

@@ -102,10 +102,18 @@ matched as (
     select
         episode_id,
         count(*) as matched_count,
+        coalesce(var_samp(distal_change_nrs), 0) * (count(*) - 1) as squared_deviation,
         round(avg(distal_change_nrs), 9) as distal_change_nrs,
         round(avg(proximal_change_nrs), 9) as proximal_change_nrs
     from nearest
     group by all
+),
+
+-- Maintainers matched with one episode differ by error and in truth. A single one, or four, tell
+-- little of how much: all matched sets together do.
+spread as (
+    select sqrt(sum(squared_deviation) / nullif(sum(matched_count - 1), 0)) as pooled_sd_nrs
+    from matched
 ),
 
 -- How much of B0 less B1 remains in R less B1, in maintainers: regression to the mean as this
@@ -115,7 +123,17 @@ slope as (
         case
             when count(*) >= $rtm_min_maintainers
                 then regr_slope(distal_change_nrs, baseline_change_nrs)
-        end as cohort_slope
+        end as cohort_slope,
+        case
+            when count(*) >= $rtm_min_maintainers
+                then sqrt(
+                    greatest(
+                        var_samp(distal_change_nrs) / nullif(var_samp(baseline_change_nrs), 0)
+                        - regr_slope(distal_change_nrs, baseline_change_nrs) ** 2,
+                        0
+                    ) / nullif(count(*) - 2, 0)
+                )
+        end as slope_se
     from maintainer
 ),
 
@@ -130,10 +148,20 @@ expected_change as (
             matched.distal_change_nrs,
             round(coalesce(slope.cohort_slope, $rtm_slope) * scored.baseline_change_nrs, 9)
         ) as expected_change_nrs,
+        -- The slope of the settings has no error that is known.
+        round(
+            case
+                when matched.episode_id is null
+                    then slope.slope_se * abs(scored.baseline_change_nrs)
+                else spread.pooled_sd_nrs / sqrt(matched.matched_count)
+            end,
+            9
+        ) as expected_change_se_nrs,
         matched.proximal_change_nrs as expected_proximal_change_nrs
     from scored
     left join matched using (episode_id)
     cross join slope
+    cross join spread
 )
 
 from expected_change
