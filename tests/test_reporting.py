@@ -18,7 +18,7 @@ import vl_convert
 import yaml
 from jinja2 import nodes
 
-from pipelines import contracts, paths, reporting, warehouse
+from pipelines import contracts, paths, reporting, sql_files, warehouse
 from pipelines import settings as all_settings
 from pipelines.study import Study
 from tests import made_up_study
@@ -456,6 +456,16 @@ def test_the_definition_of_long_term_therapy_in_force_stands_with_its_citation(
     text = " ".join(page.text.split('<h2 id="methods">')[-1].split())
     assert f"by the definition {row['definition']}: {row['title'][0].lower()}{row['title'][1:]} [" in text
     assert row["caveats"] in text and row["citation"] in _references(page)
+
+
+def test_the_card_of_each_rule_names_the_settings_that_move_it_as_they_are_in_force(demo: Made, demo_page: Page) -> None:
+    cards = demo_page.source.split('<h2 id="rules">')[1].split("<h3>")[1:]
+    values = {row["name"]: getattr(demo.study.settings, row["name"]) for row in all_settings.described()}
+    for sql, card in zip(sql_files.rules(), cards, strict=False):
+        assert card.startswith(f"{sql.rule}: ")
+        named = re.findall(r"<code>(\w+)</code> ([-\d.]+)", card.split("<dt>Parameters</dt>")[1].split("</dd>")[0])
+        assert [name for name, _ in named] and {*dict(named)} == {*sql.settings} & {*values}
+        assert all(float(value.rstrip(".")) == values[name] for name, value in named)
 
 
 def test_every_conversion_factor_of_the_study_stands_with_its_citation(demo: Made, demo_page: Page) -> None:

@@ -11,6 +11,7 @@
 --         resumption; an abrupt cut with a rise that is over by withdrawal_days; a code of opioid
 --         withdrawal; clonidine, lofexidine or tizanidine begun within
 --         withdrawal_drug_days of a cut or gap
+-- Settings: abrupt_min_fall, early_supply_days, late_supply_days
 -- Unseen: what was taken, and supply that nobody recorded
 with
 
