@@ -458,7 +458,9 @@ def test_the_definition_of_long_term_therapy_in_force_stands_with_its_citation(
     assert row["caveats"] in text and row["citation"] in _references(page)
 
 
-def test_the_card_of_each_rule_names_the_settings_that_move_it_as_they_are_in_force(demo: Made, demo_page: Page) -> None:
+def test_the_card_of_each_rule_names_the_settings_that_move_it_as_they_are_in_force(
+    demo: Made, demo_page: Page
+) -> None:
     cards = demo_page.source.split('<h2 id="rules">')[1].split("<h3>")[1:]
     values = {row["name"]: getattr(demo.study.settings, row["name"]) for row in all_settings.described()}
     for sql, card in zip(sql_files.rules(), cards, strict=False):
