@@ -338,7 +338,7 @@ def test_the_expectations_of_the_contract_hold_and_notice_when_they_do_not(table
 
 def test_the_committed_pages_are_what_the_tables_render():
     rendered = reference_pages.pages()
-    folders = ("factor_sets", "dose_definitions", "code_lists")
+    folders = ("factor_sets", "dose_definitions", "code_lists", "rules")
     committed = {
         str(file.relative_to(reference_pages.DOCS)): file.read_text(encoding="utf-8")
         for folder in folders

@@ -74,8 +74,8 @@ masking as (
             and day.score_date between elsewhere.start_date and elsewhere.end_date
 ),
 
--- One row per masked day, however much masks it. The earliest tells since when the mask is known: an
--- operation reaches back, and what is read on day 90 must not know a later one.
+-- One row per masked day, however much masks it. The earliest tells since when the mask is known:
+-- an operation reaches back, and what is read on day 90 must not know a later one.
 masked_day as (
     select
         patient_index,

@@ -279,8 +279,9 @@ oud_medication as (
             and record.end_date >= first_step.index_date - $oud_medication_days
 ),
 
--- Follow-up ends with observation, the delivered supply, death or what censors. Therapy that ends within the response window makes the
--- episode unclassifiable (episode_profile); one that ends later is a cut (dechallenge).
+-- Follow-up ends with observation, the delivered supply, death or what censors. Therapy that ends
+-- within the response window makes the episode unclassifiable (episode_profile); one that ends
+-- later is a cut (dechallenge).
 followed as (
     select
         first_step.*,

@@ -25,8 +25,8 @@ in_run as (
 ),
 
 -- Pain after the day is held against both baselines, so the dose is that of either; a rise of pain
--- is seen in R2 only, so there the dose is the same as well. A ratio that makes an escalation is not
--- stable.
+-- is seen in R2 only, so there the dose is the same as well. A ratio that makes an escalation is
+-- not stable.
 judged as (
     select
         *,
@@ -53,8 +53,8 @@ judged as (
     from in_run
 ),
 
--- Every date of a maintainer is drawn or not for itself, by the patient's own name and the date: what
--- is delivered later cannot undo an earlier draw.
+-- Every date of a maintainer is drawn or not for itself, by the patient's own name and the date:
+-- what is delivered later cannot undo an earlier draw.
 drawn as (
     select
         judged.* exclude (failed_requirement),
