@@ -551,6 +551,32 @@ def test_an_episode_is_linked_until_therapy_was_back_at_its_dose_for_180_days(ch
     )
 
 
+@pytest.mark.parametrize(
+    ("periods", "is_linked"),
+    [
+        ("D-200 | D+500 | 33", "false"),
+        ("D-200 | D+500 | 33.1", "true"),
+        ("D-200 | D+119 | 60\nD+120 | D+500 | 30", "false"),
+        ("D-200 | D+120 | 60\nD+121 | D+500 | 30", "true"),
+        ("D-200 | D+298 | 30\nD+299 | D+500 | 60", "true"),
+        ("D-200 | D+299 | 30\nD+300 | D+500 | 60", "false"),  # raised from the date on, not before it
+    ],
+)
+def test_a_run_of_one_dose_around_a_sham_date_links_it_if_the_dose_is_raised(check_sql, periods, is_linked):
+    check_sql(
+        TABLE,
+        given={
+            "episode.stable_index": steps(
+                "index_kind | index_date\n-\nsham_gabapentinoid | D+0\nsham_gabapentinoid | D+300",
+                mean_before_mme=30,
+                mean_sustained_mme=None,
+            ),
+            "trajectory.dose_period": drawn(f"start_date | end_date | dose_mme\n-\n{periods}", patient_index=1),
+        },
+        then=drawn(f"index_date | is_linked\n-\nD+0 | false\nD+300 | {is_linked}"),
+    )
+
+
 def test_kinds_of_index_dates_keep_apart(check_sql):
     check_sql(
         TABLE,
