@@ -78,7 +78,7 @@ def patients(connection: duckdb.DuckDBPyConnection) -> list[Patient]:
     for index, day, setting, nrs in rows(
         "select patient_index, scored_at::date, setting, pain_nrs from trajectory.pain_reading where is_counted"
     ):
-        found[index].readings.append(Reading(day, setting, None if nrs is None else Fraction(nrs)))
+        found[index].readings.append(Reading(day, setting, None if nrs is None else Fraction(str(nrs))))
     means = meanings()
     for index, day, system, code in rows(
         "select patient_index, diagnosis_date, code_system, code from clean.diagnosis"
@@ -100,7 +100,7 @@ def patients(connection: duckdb.DuckDBPyConnection) -> list[Patient]:
         "select patient_index, ingredient, start_date, daily_mg from trajectory.adjuvant_dose "
         "where drug_class = 'gabapentinoid'"
     ):
-        found[index].gabapentinoids.append((ingredient, day, None if daily_mg is None else Fraction(daily_mg)))
+        found[index].gabapentinoids.append((ingredient, day, None if daily_mg is None else Fraction(str(daily_mg))))
     for index, *mention in rows(
         "select patient_index, mention_date, concept from clean.note_mention where not is_negated"
     ):

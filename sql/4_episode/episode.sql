@@ -104,8 +104,8 @@ step_count as (
 ),
 
 -- The last day before an episode on which the dose was still above that from before the episode
--- before it. Therapy that is back at its old dose for long enough begins anew. A sham date or a rise
--- of pain may lie within a run of one dose.
+-- before it. Therapy that is back at its old dose for long enough begins anew. A sham date or a
+-- rise of pain may lie within a run of one dose.
 preceded as (
     select
         patient_index,
