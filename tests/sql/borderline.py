@@ -155,7 +155,7 @@ def _take(add: Any, one_of: Any) -> None:
 def _treat(add: Any, one_of: Any) -> None:
     """A change of treatment after the response window, or medication for opioid use disorder before the first day."""
     day = one_of(90, 91, 92, 100, 180, 300, 455, 456)
-    what = one_of("drug", "drug", "drug", "therapy", "patch", "disorder", "withdrawal")
+    what = one_of("drug", "drug", "drug", "therapy", "patch", "disorder", "disorder", "withdrawal")
     if what == "drug":
         drug = one_of(*DRUGS[:3])
         add("adjuvant", record_kind="dispensing", drug_text=drug, start_date=day, quantity=90.0, days_supply=30)
@@ -179,7 +179,7 @@ def _treat(add: Any, one_of: Any) -> None:
             "prescription",
             record_kind="dispensing",
             drug_text=FOR_DISORDER,
-            start_date=one_of(-60, -32, -31, -30, 0, 1),
+            start_date=one_of(-32, -31, -30, -29, 0, 1),
             quantity=2.0,
             days_supply=1,
         )
