@@ -65,7 +65,7 @@ def episodes(patient: Patient) -> list[Episode]:
 
 def index_days(patient: Patient) -> dict[str, list[Index]]:
     maintained = [index for day in first_fills_of_months(patient) if (index := stable(patient, day))]
-    maintained.sort(key=lambda index: md5(f"{patient.name}{index.day}".encode()).hexdigest())  # noqa: S324
+    maintained.sort(key=lambda index: md5(f"{patient.name}{index.day}".encode()).hexdigest())
     gabapentinoid = [index for day in gabapentinoid_steps(patient) if (index := stable(patient, day))]
     pain_led = [
         index

@@ -171,8 +171,9 @@ def lf08(episode: Episode, facts: dict) -> Said:
 def lf09(episode: Episode, facts: dict) -> Said:
     """Withdrawal between doses or in gaps."""
     rises = treatment.supply_cycles(episode)
-    if len(rises) >= 2 and mean(rises) >= Fraction(3, 2):
-        if exceeds(mean(rises), WITHIN_PERSON_SD * sqrt(2 / len(rises)), WEAK_SE):
+    if len(rises) >= 2:
+        se = WITHIN_PERSON_SD * sqrt(2 / len(rises))
+        if mean(rises) >= Fraction(3, 2) and exceeds(mean(rises), se, WEAK_SE):
             return weak("WD")
     for rise, se in treatment.rises_that_passed(episode):
         if rise >= Fraction(3, 2) and exceeds(rise, se, WEAK_SE):

@@ -238,7 +238,7 @@ def supply_cycles(episode: Episode) -> list[Fraction]:
 
 
 def daily_mean(patient: Patient, start: date, end: date) -> Fraction | None:
-    return mean([pain.nrs for pain in window.read_days(patient, start, end).values()])
+    return mean([pain.pain_nrs for pain in window.read_days(patient, start, end).values()])
 
 
 def interruptions(episode: Episode) -> list[tuple[date, date, date, date]]:
@@ -263,7 +263,7 @@ def rises_that_passed(episode: Episode) -> list[tuple[Fraction, float]]:
         last = min(after_to, on(episode.day, 90))
         during = window.read_days(patient, begun, min(rise_to, last))
         after = window.read_days(patient, after_from, last)
-        levels = [mean([pain.nrs for pain in part.values()]) for part in (before, during, after)]
+        levels = [mean([pain.pain_nrs for pain in part.values()]) for part in (before, during, after)]
         if None in levels or levels[2] - levels[0] > Fraction(1, 2):
             continue
         weeks = [len({window.monday(day) for day in part}) for part in (before, during)]

@@ -20,10 +20,12 @@ WITHIN_PERSON_SD = 1.8
 
 
 class PainDay(NamedTuple):
-    nrs: Fraction | None
+    """Pain of one day in one setting."""
+
+    pain_nrs: Fraction | None
     score_count: int
     unknown_count: int
-    masked_by: date | None  # the earliest operation that masks the day
+    masked_by_date: date | None  # the earliest operation that masks the day
 
 
 class Pain(NamedTuple):
@@ -48,10 +50,10 @@ def pain_days(patient: Patient) -> dict[tuple[date, str], PainDay]:
         known = [nrs for nrs in scores if nrs is not None]
         masking = [operation for operation in operations if -7 <= gap(day, operation) <= 90]
         found[day, setting] = PainDay(
-            nrs=median(known) if known else None,
+            pain_nrs=median(known) if known else None,
             score_count=len(known),
             unknown_count=len(scores) - len(known),
-            masked_by=min(masking, default=None),
+            masked_by_date=min(masking, default=None),
         )
     return found
 
@@ -60,9 +62,9 @@ def read_days(patient: Patient, start: date, end: date, known_on: date | None = 
     """Days of known outpatient pain that no operation masks; what an operation after known_on masks is still read."""
     found = {}
     for (day, setting), pain in pain_days(patient).items():
-        if setting != "outpatient" or pain.nrs is None or not start <= day <= end:
+        if setting != "outpatient" or pain.pain_nrs is None or not start <= day <= end:
             continue
-        if pain.masked_by is None or (known_on is not None and pain.masked_by > known_on):
+        if pain.masked_by_date is None or (known_on is not None and pain.masked_by_date > known_on):
             found[day] = pain
     return found
 
@@ -75,7 +77,7 @@ def weeks(patient: Patient, start: date, end: date, known_on: date | None = None
     """Median of the days of each calendar week of a window, by its Monday."""
     days: dict[date, list[Fraction]] = {}
     for day, pain in read_days(patient, start, end, known_on).items():
-        days.setdefault(monday(day), []).append(pain.nrs)
+        days.setdefault(monday(day), []).append(pain.pain_nrs)
     return {week: median(scores) for week, scores in days.items()}
 
 

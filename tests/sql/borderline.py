@@ -27,7 +27,34 @@ FOR_DISORDER = "buprenorphine 8 MG / naloxone 2 MG Sublingual Film"
 MME_PER_TABLET = {MORPHINE: 15.0, OXYCODONE: 15.0, HYDROCODONE: 15.0, METHADONE: 47.0}
 
 ALL_DAYS = (-366, -365, -364, -200, -122, -121, -120, -91, -90, -89, -40, -31, -30, -29, -14, -7, -1)
-ALL_DAYS += (0, 1, 13, 14, 29, 30, 31, 35, 36, 59, 60, 61, 83, 89, 90, 91, 92, 97, 98, 100, 179, 180, 181, 300, 455, 456)
+ALL_DAYS += (
+    0,
+    1,
+    13,
+    14,
+    29,
+    30,
+    31,
+    35,
+    36,
+    59,
+    60,
+    61,
+    83,
+    89,
+    90,
+    91,
+    92,
+    97,
+    98,
+    100,
+    179,
+    180,
+    181,
+    300,
+    455,
+    456,
+)
 DRUGS = (
     "gabapentin 300 MG Oral Capsule",
     "duloxetine 30 MG Oral Capsule",
@@ -77,15 +104,16 @@ def _live(rng: np.random.Generator, patient: int, source: str, index: date, rows
         patient_index=patient,
         sex="female",
         birth_year=one_of(1960, 2001, 2002, 2003, None, share=0.08),
-        observation_start_date=one_of(-500, -366, -365, -364, -1, share=0.1),
+        observation_start_date=one_of(-600, -366, -365, -364, -1, share=0.1),
         observation_end_date=one_of(900, 89, 90, 91, 118, 179, 180, 269, 270, 360, 500, share=0.25),
     )
     if rng.random() < 0.04:
         rows["clean.patient"][-1]["death_date"] = index + timedelta(days=int(one_of(89, 90, 180, 400)))
-    _take(add, one_of)
-    _hurt(rng, add, one_of)
-    if rng.random() < 0.5:
-        _treat(add, one_of)
+    treated = int(one_of(90, 91, 92, 120, 150, 180, 200, 300, 455, 456))
+    _take(add, one_of, treated)
+    _hurt(rng, add, one_of, treated)
+    if rng.random() < 0.8:
+        _treat(add, one_of, treated)
     for _ in range(rng.integers(0, 5)):
         drug = one_of(*DRUGS)
         for start in range(*one_of((0, 1), (0, 30), (0, 200, 60))):
@@ -126,15 +154,15 @@ def _live(rng: np.random.Generator, patient: int, source: str, index: date, rows
         )
 
 
-def _take(add: Any, one_of: Any) -> None:
+def _take(add: Any, one_of: Any, treated: int) -> None:
     """Supply of 28 or 30 days whose dose moves on chosen days, with gaps of chosen lengths."""
     dose = one_of(20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 100.0)
     drug = one_of(MORPHINE, OXYCODONE, HYDROCODONE, share=0.5)
     moves = {
         0: one_of(1.0, 1.1, 1.19, 1.2, 1.25, 1.3, 1.5, 2.0),
-        one_of(14, 27, 28, 29, 56, 59, 60): one_of(1.0, 1.0, 1.2, 1 / 1.2, 0.5, share=0.5),
+        one_of(14, 27, 28, 29, 56, 59, 60): one_of(1.0, 1.2, 1.5, 1 / 1.2, 0.7, 0.5, share=0.5),
         one_of(89, 90, 91, 112): one_of(1.0, 1.2, 1.5, 0.75, 0.95, share=0.6),
-        one_of(150, 179, 180, 181, 200): one_of(1.0, 1.2, 0.5, 0.75, 0.76, 0.85, share=0.7),
+        one_of(treated, 179, 180, 181, 200): one_of(1.0, 1.2, 0.5, 0.75, 0.76, 0.85, 0.86, share=0.7),
         one_of(269, 270, 300, 454, 455, 456): one_of(1.0, 1.2, 0.5, 0.75, 0.74, share=0.7),
     }
     days, day = one_of(28, 30), int(one_of(-448, -480, -180, -120, -93, share=0.2))
@@ -152,10 +180,9 @@ def _take(add: Any, one_of: Any) -> None:
             drug = one_of(MORPHINE, OXYCODONE, HYDROCODONE, METHADONE)
 
 
-def _treat(add: Any, one_of: Any) -> None:
+def _treat(add: Any, one_of: Any, day: int) -> None:
     """A change of treatment after the response window, or medication for opioid use disorder before the first day."""
-    day = one_of(90, 91, 92, 100, 180, 300, 455, 456)
-    what = one_of("drug", "drug", "drug", "therapy", "patch", "disorder", "disorder", "withdrawal")
+    what = one_of("drug", "drug", "drug", "therapy", "patch", "patch", "disorder", "withdrawal")
     if what == "drug":
         drug = one_of(*DRUGS[:3])
         add("adjuvant", record_kind="dispensing", drug_text=drug, start_date=day, quantity=90.0, days_supply=30)
@@ -196,19 +223,19 @@ def _fill(add: Any, one_of: Any, drug: str, day: int, days: int, dose: float) ->
     )
 
 
-def _hurt(rng: np.random.Generator, add: Any, one_of: Any) -> None:
+def _hurt(rng: np.random.Generator, add: Any, one_of: Any, treated: int) -> None:
     """Weekly pain on a level for each window, so that changes are exactly those of a threshold, and a few strays."""
     far = float(one_of(4, 5, 6, 7))
     near = far + one_of(0.0, 0.0, 0.5, 1.0, -1.0)
     early = near + one_of(0.0, -0.5, -0.8, -0.9, -1.0, -1.5, -2.0)
     response = near + one_of(0.0, -0.3, -0.4, -1.0, 0.5, 1.0, 2.0, 3.0)
     late = one_of(early + 0.8, early + 1.0, early + 2.0, near - 1.0, near, response)
-    later = response + one_of(0.0, -0.9, -1.0, -2.0, -3.0, 1.0, 2.0)
+    later = response + one_of(0.0, -0.9, -1.0, -2.0, -2.0, -3.0, 1.0, 2.0)
+    last = one_of(later, response)
     creep = one_of(0.0, 0.15 / 30, 0.3 / 30)
-    levels = ((-365, far), (-90, near), (0, near), (14, early), (36, response), (91, late), (one_of(181, 208, 240), later))
-    shares = {
-        first: one_of(0.9, 0.9, 0.5, 0.2, 0.02) if one_of(False, True, share=0.3) else 0.9 for first, _ in levels
-    }
+    levels = ((-365, far), (-90, near), (0, near), (14, early), (36, response), (91, late))
+    levels += ((max(treated - 95, 92), response), (treated + one_of(28, 30, 60), later), (treated + 150, last))
+    shares = {first: one_of(0.9, 0.9, 0.5, 0.2, 0.02) if one_of(False, True, share=0.3) else 0.9 for first, _ in levels}
     days = [int(day) for day in range(-380, 600, 7)]
     edges = [edge for edge in (-366, -365, -91, -90, -1, 13, 14, 35, 36, 90, 91, 180, 181) if rng.random() < 0.4]
     for number, day in enumerate([*days, *edges]):
@@ -222,7 +249,8 @@ def _hurt(rng: np.random.Generator, add: Any, one_of: Any) -> None:
             score = round(min(max(level + stray, 0.0), 10.0), 6)
             add(
                 "pain_score",
-                scored_at=day + (int(rng.integers(0, 7)) if number < len(days) and one_of(False, True, share=0.1) else 0),
+                scored_at=day
+                + (int(rng.integers(0, 7)) if number < len(days) and one_of(False, True, share=0.1) else 0),
                 instrument="NRS",
                 recall="now",
                 setting=one_of("outpatient", "inpatient", "emergency", share=0.03),

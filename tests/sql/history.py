@@ -198,11 +198,11 @@ def _changed(table: str, rng: np.random.Generator) -> dict[str, Any]:
     return {"code": str(rng.choice(CODES))} if table == "clean.diagnosis" else {}
 
 
-def derived(rows: Rows) -> duckdb.DuckDBPyConnection:
-    """A warehouse of these clean rows with every table that follows, up to the features."""
+def derived(rows: Rows, study: Study = STUDY, upto: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A warehouse of these clean rows with every table that follows, up to the features or a later table."""
     connection = duckdb.connect()
     for table in REFERENCES:
-        table.build(connection, STUDY)
+        table.build(connection, study)
     for contract in CLEAN:
         warehouse.create(connection, contract)
         if found := rows.get(contract.table):
@@ -210,6 +210,6 @@ def derived(rows: Rows) -> duckdb.DuckDBPyConnection:
             connection.register("rows", frame)
             connection.execute(f"insert into {contract.table} by name from rows")
             connection.unregister("rows")
-    for table in DERIVED:
-        table.build(connection, STUDY)
+    for table in [*DERIVED, *(table for table in ALL_TABLES if table.name == upto)]:
+        table.build(connection, study)
     return connection
