@@ -127,7 +127,9 @@ class Settings(BaseModel):
 
     # Index dates without a rise of the dose, and maintainers as comparison
     maintained_share: float = _setting(0.2, "share", HAYES, "Most that a stable dose differs from the one before", gt=0)
-    maintainer_date_count: int = _setting(4, "date", DESIGN, "Sham dates drawn of each maintainer", ge=1)
+    maintainer_date_share: float = _setting(
+        0.15, "share", DESIGN, "Share of the days of maintained doses that are drawn as sham dates", gt=0, le=1
+    )
     pain_led_rise_nrs: float = _setting(2.0, "NRS point", FARRAR, "Rise from B1 to R2 that begins an episode", gt=0)
     match_caliper_nrs: float = _setting(
         1.0, "NRS point", DESIGN, "Most that either baseline of a matched maintainer differs", gt=0

@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix
@@ -329,6 +329,8 @@ def test_a_term_of_one_word_must_be_a_column(tmp_path: Any, monkeypatch: pytest.
         contracts.read(folder / "band.yaml")
 
 
+# Figures of papers and of simulated worlds: the same whoever the patients are.
+CITED = {"published_low", "published_high", "null_world_mean", "null_world_sd"}
 COUNTING = [table for table in REPORT if any(column.is_patient_count for column in table.columns)]
 
 
@@ -337,7 +339,7 @@ def test_every_number_of_a_report_table_is_a_count_or_is_withheld_with_one(table
     for column in table.columns:
         if column.type == "BIGINT":
             assert column.is_count and (column.is_patient_count or column.withheld_with), column.name
-        elif column.type == "DOUBLE":
+        elif column.type == "DOUBLE" and column.is_published and column.name not in CITED:
             assert column.withheld_with, column.name
 
 
@@ -486,7 +488,7 @@ SHARES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking would take minutes
 @given(st.integers(0, 1_000), st.sampled_from([100, 400]), SHARES)
 def test_attrition_and_cohort_give_no_group_of_patients_away(
     seed: int, patients: int, shares: dict[str, float]

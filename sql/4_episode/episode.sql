@@ -154,23 +154,19 @@ linked as (
 
 -- What excludes a patient is looked for in the look-back only: later codes cannot undo an index
 -- date. A long stay leaves windows unread on either side of it.
-excluding_code as (
+excluding_concept as (
     select
         first_step.patient_index,
         first_step.index_kind,
         first_step.chain,
-        min(list.concept) as concept
+        min(coded.concept) as concept
     from first_step
-    inner join clean.diagnosis as diagnosis
+    inner join trajectory.concept_day as coded
         on
-            first_step.patient_index = diagnosis.patient_index
-            and diagnosis.diagnosis_date between first_step.index_date - $look_back_days
+            first_step.patient_index = coded.patient_index
+            and coded.coded_date between first_step.index_date - $look_back_days
             and first_step.index_date - 1
-    inner join reference.code_list as list
-        on
-            diagnosis.code_system = list.code_system
-            and starts_with(diagnosis.code, list.code_prefix)
-            and list.concept in (
+            and coded.concept in (
                 'active_cancer', 'palliative_care', 'sickle_cell_disease', 'pregnancy',
                 'intrathecal_pump'
             )
@@ -190,6 +186,69 @@ hospice as (
             and encounter.start_date < first_step.index_date
             and coalesce(encounter.end_date, encounter.start_date)
             >= first_step.index_date - $look_back_days
+),
+
+-- From the index date on, what would have excluded for good ends the follow-up. So does the second
+-- operation after the response window: pain between them is read of neither.
+ending as (
+    select
+        patient_index,
+        coded_date as ending_date,
+        concept
+    from trajectory.concept_day
+    where concept in ('active_cancer', 'palliative_care', 'surgery')
+    union all
+    select
+        patient_index,
+        start_date as ending_date,
+        'palliative_care' as concept
+    from clean.encounter
+    where setting = 'hospice'
+),
+
+second_operation as (
+    select
+        first_step.patient_index,
+        first_step.index_kind,
+        first_step.chain,
+        ending.ending_date
+    from first_step
+    inner join ending
+        on
+            first_step.patient_index = ending.patient_index
+            and ending.concept = 'surgery'
+            and ending.ending_date > first_step.index_date + $response_to_day
+    qualify
+        row_number() over (
+            partition by first_step.patient_index, first_step.index_kind, first_step.chain
+            order by ending.ending_date
+        ) = 2
+),
+
+censoring as (
+    select
+        first_step.patient_index,
+        first_step.index_kind,
+        first_step.chain,
+        ending.ending_date
+    from first_step
+    inner join ending
+        on
+            first_step.patient_index = ending.patient_index
+            and ending.concept <> 'surgery'
+            and ending.ending_date >= first_step.index_date
+    union all
+    from second_operation
+),
+
+censored as (
+    select
+        patient_index,
+        index_kind,
+        chain,
+        min(ending_date) as censor_date
+    from censoring
+    group by all
 ),
 
 -- What is given in hospital is neither in the timeline nor scored outside it.
@@ -221,7 +280,7 @@ oud_medication as (
             and record.end_date >= first_step.index_date - $oud_medication_days
 ),
 
--- Follow-up ends with observation or death. Therapy that ends within the response window makes the
+-- Follow-up ends with observation, the delivered supply, death or what censors. Therapy that ends within the response window makes the
 -- episode unclassifiable (episode_profile); one that ends later is a cut (dechallenge).
 followed as (
     select
@@ -234,22 +293,29 @@ followed as (
             order by first_step.index_date
         ) as linked_run,
         coalesce(
-            excluding_code.concept,
+            excluding_concept.concept,
             case when hospice.chain is not null then 'palliative_care' end
         ) as excluding_concept,
         long_stay.chain is not null as has_long_stay,
         oud_medication.chain is not null as has_oud_medication,
         patient.observation_start_date,
         year(first_step.index_date) - patient.birth_year as age_years,
-        least(patient.observation_end_date, patient.death_date) as follow_up_end_date
+        least(
+            patient.observation_end_date,
+            patient.death_date,
+            follow_up.last_date,
+            censored.censor_date
+        ) as follow_up_end_date
     from first_step
     inner join step_count using (patient_index, index_kind, chain)
     inner join linked using (patient_index, index_kind, chain)
-    left join excluding_code using (patient_index, index_kind, chain)
+    left join excluding_concept using (patient_index, index_kind, chain)
     left join hospice using (patient_index, index_kind, chain)
     left join long_stay using (patient_index, index_kind, chain)
     left join oud_medication using (patient_index, index_kind, chain)
+    left join censored using (patient_index, index_kind, chain)
     left join clean.patient as patient using (patient_index)
+    left join trajectory.follow_up as follow_up using (patient_index)
 ),
 
 -- The dose at the end of the reversal window; over a gap that therapy bridges, the last supply.
