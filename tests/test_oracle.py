@@ -3,8 +3,7 @@
 The slow way (tests/oracle) starts where the trajectory ends: runs of dose, counted scores, coded days.
 """
 
-import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines import paths, simulator, tables, warehouse
+from pipelines import simulator, tables, warehouse
 from pipelines.study import DosePolicy, Source, Study
 from tests.oracle import episode as episodes
 from tests.oracle import event, rule, slope, treatment, window
@@ -33,7 +32,6 @@ SAID = (
     *((f"LF{number}", "OTHER", "weak") for number in (17, 18, 19, 20)),
     *((f"LF{number:02d}", "NONE", None) for number in range(1, 21)),
 )
-EXCLUDING = ("active_cancer", "palliative_care", "sickle_cell_disease", "pregnancy", "intrathecal_pump")
 
 
 # From the tables of a warehouse to the patients of the oracle
@@ -55,12 +53,12 @@ def patients(connection: duckdb.DuckDBPyConnection) -> list[Patient]:
             source=source,
             birth_year=birth_year,
             observed_from=observed_from,
-            observed_to=min((day for day in (observed_to, died) if day is not None), default=None),
+            observed_to=min((day for day in ends if day is not None), default=None),
             feeds=feeds.get(source, set()),
         )
-        for index, name, source, birth_year, observed_from, observed_to, died in rows(
+        for index, name, source, birth_year, observed_from, *ends in rows(
             "select patient_index, patient_id, source, birth_year, observation_start_date, observation_end_date, "
-            "death_date from clean.patient"
+            "death_date, last_date from clean.patient left join trajectory.follow_up using (patient_index)"
         )
     }
     for index, start, end, mme, is_lower_bound in rows(
@@ -92,11 +90,8 @@ def patients(connection: duckdb.DuckDBPyConnection) -> list[Patient]:
         "select patient_index, scored_at::date, setting, pain_nrs from trajectory.pain_reading where is_counted"
     ):
         found[index].readings.append(Reading(day, setting, None if nrs is None else Fraction(str(nrs))))
-    means = meanings()
-    for index, day, system, code in rows(
-        "select patient_index, diagnosis_date, code_system, code from clean.diagnosis"
-    ):
-        found[index].diagnosed |= {(day, concept) for concept in means(system, code)} | {(day, "")}
+    for index, day in rows("select distinct patient_index, diagnosis_date from clean.diagnosis"):
+        found[index].diagnosed.add(day)
     for index, *coded in rows("select patient_index, coded_date, concept from trajectory.concept_day"):
         found[index].concepts.add(tuple(coded))
     for index, *span in rows(
@@ -119,22 +114,6 @@ def patients(connection: duckdb.DuckDBPyConnection) -> list[Patient]:
     ):
         found[index].mentions.append(tuple(mention))
     return list(found.values())
-
-
-def meanings() -> Callable[[str, str], list[str]]:
-    """What a diagnosis excludes for, by the code list."""
-    with (paths.SQL / "1_reference" / "code_list.csv").open(encoding="utf-8") as file:
-        listed = [row for row in csv.DictReader(file) if row["concept"] in EXCLUDING]
-    known: dict[tuple[str, str], list[str]] = {}
-
-    def concepts(system: str, code: str) -> list[str]:
-        if (system, code) not in known:
-            known[system, code] = [
-                row["concept"] for row in listed if row["code_system"] == system and code.startswith(row["code_prefix"])
-            ]
-        return known[system, code]
-
-    return concepts
 
 
 class SlowWay:

@@ -13,6 +13,8 @@ from itertools import pairwise
 from tests.oracle import dose_event, window
 from tests.oracle.patient import Patient, gap, less, on, ratio, rounded
 
+EXCLUDING = ("active_cancer", "palliative_care", "sickle_cell_disease", "pregnancy", "intrathecal_pump")
+
 
 @dataclass
 class Index:
@@ -48,8 +50,19 @@ class Episode:
         return gap(self.day, self.patient.run_on(self.day).start)
 
     @property
+    def followed_to(self) -> date | None:
+        """The end of what is observed, or the day of cancer, palliative care or a second operation after day 90."""
+        patient = self.patient
+        endings = [patient.observed_to] if patient.observed_to else []
+        endings += [day for day in patient.concept_days("active_cancer") if day >= self.day]
+        endings += [day for day in patient.concept_days("palliative_care") if day >= self.day]
+        endings += [stay.start for stay in patient.encounters if stay.name == "hospice" and stay.start >= self.day]
+        endings += [day for day in patient.concept_days("surgery") if gap(day, self.day) > 90][1:2]
+        return min(endings, default=None)
+
+    @property
     def follow_up_days(self) -> int | None:
-        return None if self.patient.observed_to is None else gap(self.patient.observed_to, self.day)
+        return None if self.followed_to is None else gap(self.followed_to, self.day)
 
     def is_followed_to(self, number: int) -> bool:
         return self.follow_up_days is not None and self.follow_up_days >= number
@@ -65,20 +78,20 @@ def episodes(patient: Patient) -> list[Episode]:
 
 def index_days(patient: Patient) -> dict[str, list[Index]]:
     maintained = [index for day in first_fills_of_months(patient) if (index := stable(patient, day))]
-    maintained.sort(key=lambda index: md5(f"{patient.name}{index.day}".encode()).hexdigest())
     gabapentinoid = [index for day in gabapentinoid_steps(patient) if (index := stable(patient, day))]
-    pain_led = [
-        index
-        for day in rises_of_pain(patient)
-        if (index := stable(patient, day))
-        and is_stable_ratio(ratio(mean(patient, day, 91, 180), mean(patient, day, -365, -91)))
-    ]
+    pain_led = [index for day in rises_of_pain(patient) if (index := stable(patient, day, is_late_too=True))]
     return {
         "dose_led": escalations(patient),
-        "sham_maintainer": sorted(maintained[:4], key=lambda index: index.day),
+        "sham_maintainer": [index for index in maintained if is_drawn(patient, index.day)],
         "sham_gabapentinoid": gabapentinoid,
         "pain_led": pain_led,
     }
+
+
+def is_drawn(patient: Patient, day: date) -> bool:
+    """One date in about seven, by the patient's name and the date."""
+    digest = md5(f"{patient.name}{day}".encode()).digest()
+    return int.from_bytes(digest[8:], "little") % 10_000 < 1_500
 
 
 def mean(patient: Patient, day: date, first: int, last: int) -> Fraction | None:
@@ -164,14 +177,18 @@ def rises_of_pain(patient: Patient) -> list[date]:
     return found
 
 
-def stable(patient: Patient, day: date) -> Index | None:
-    """The dose of 90 days before and of days 0 to 90 is known, covered, and the same but for 20 %."""
+def stable(patient: Patient, day: date, is_late_too: bool = False) -> Index | None:
+    """The dose of 90 days before and of days 0 to 90 is known and covered; it is that of B0 and of B1 but for 20 %."""
     before, after = patient.dose(on(day, -90), on(day, -1)), patient.dose(day, on(day, 90))
     is_known = not before.unknown_days and not after.unknown_days
     is_covered = before.share >= Fraction(8, 10) and after.share >= Fraction(8, 10)
-    if is_long_term(patient, day) and is_known and is_covered and is_stable_ratio(ratio(after.mean, before.mean)):
-        return Index(day, before.mean, after.mean, None)
-    return None
+    if not is_long_term(patient, day) or not is_known or not is_covered:
+        return None
+    distal = mean(patient, day, -365, -91)
+    ratios = [ratio(after.mean, before.mean), ratio(after.mean, distal)]
+    if is_late_too:
+        ratios.append(ratio(mean(patient, day, 91, 180), distal))
+    return Index(day, before.mean, after.mean, None) if all(map(is_stable_ratio, ratios)) else None
 
 
 def is_stable_ratio(change: Fraction | None) -> bool:
@@ -251,7 +268,7 @@ def excluded_reason(episode: Episode) -> str | None:
         return "age_unknown"
     if patient.observed_from is None or gap(day, patient.observed_from) < 365:
         return "short_look_back"
-    coded = sorted(concept for on_day, concept in patient.diagnosed if concept and 1 <= gap(day, on_day) <= 365)
+    coded = sorted(name for on_day, name in patient.concepts if name in EXCLUDING and 1 <= gap(day, on_day) <= 365)
     if coded:
         return coded[0]
     if any(stay.name == "hospice" and stay.start < day and gap(day, stay.end) <= 365 for stay in patient.encounters):

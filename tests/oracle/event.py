@@ -53,7 +53,7 @@ def event_days(patient: Patient, kind: str) -> list[date]:
             return after_a_pause([day for day in patient.concept_days("narcotic_bowel_proxy") if day in effect], 365)
         case "emergency_pain_visit":
             places = {day for day, region in pain_regions(patient) if region not in GENERAL}
-            return sorted({visit.start for visit in patient.encounters if visit.name == "emergency"} & places)
+            return sorted(patient.emergencies & places)
         case "cyp2d6_inhibitor":
             needing = [fill for fill in patient.fills if fill.ingredient in PRODRUGS]
             begun = drug_starts(patient, kind)

@@ -60,7 +60,7 @@ class Run(NamedTuple):
 
 @dataclass(eq=False)
 class Patient:
-    """All that is known of a patient; ``diagnosed`` are diagnoses only, ``concepts`` of procedures, too."""
+    """All that is known of a patient: ``diagnosed`` are days with a diagnosis, ``concepts`` what codes mean, by day."""
 
     index: int
     name: str
@@ -76,7 +76,7 @@ class Patient:
     switches: list[tuple[date, str, str]] = field(default_factory=list)  # day, rotation or release_switch, to what
     abrupt_cuts: list[tuple[date, date]] = field(default_factory=list)  # day of the cut, last day it was measured on
     readings: list[Reading] = field(default_factory=list)
-    diagnosed: set[tuple[date, str]] = field(default_factory=set)  # day, what would exclude, or nothing
+    diagnosed: set[date] = field(default_factory=set)
     concepts: set[tuple[date, str]] = field(default_factory=set)
     encounters: list[Span] = field(default_factory=list)
     stays: list[Span] = field(default_factory=list)
@@ -103,6 +103,10 @@ class Patient:
 
     def run_on(self, day: date) -> Run | None:
         return next((run for run in self.runs if run.start <= day <= run.end), None)
+
+    @property
+    def emergencies(self) -> set[date]:
+        return {visit.start for visit in self.encounters if visit.name == "emergency"}
 
     def concept_days(self, concept: str) -> list[date]:
         return sorted(day for day, found in self.concepts if found == concept)

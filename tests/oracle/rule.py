@@ -102,7 +102,7 @@ def lf05(episode: Episode, facts: dict) -> Said:
     patient = episode.patient
     if "diagnosis" not in patient.feeds:
         return abstain("no_diagnosis_feed")
-    coded = [gap(day, episode.day) for day in {day for day, _ in patient.diagnosed}]
+    coded = [gap(day, episode.day) for day in patient.diagnosed]
     if sum(-365 <= day <= -31 for day in coded) < 2:
         return abstain("too_few_coded_days_before")
     if sum(-30 <= day <= 180 for day in coded) < 2:

@@ -61,7 +61,7 @@ def takes_back_a_short_rise(patient: Patient, last: date, day: date) -> bool:
 
 
 def dechallenge(episode: Episode, response: Fraction | None) -> dict:
-    patient, end = episode.patient, episode.patient.observed_to
+    patient, end = episode.patient, episode.followed_to
     found = [
         day
         for day, known, dose in cuts(patient)
@@ -196,7 +196,7 @@ def first_in_confirmation(episode: Episode, days: list[date]) -> date | None:
 
 def response(episode: Episode, start: date) -> dict:
     """Pain and dose around the start of a treatment."""
-    patient, end = episode.patient, episode.patient.observed_to
+    patient, end = episode.patient, episode.followed_to
     pain = {
         name: list(window.weeks(patient, on(start, first), on(start, last)).values())
         for name, (first, last) in {

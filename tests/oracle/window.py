@@ -9,7 +9,7 @@ from functools import cache
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.oracle.patient import Patient, gap, less, mean, median, on, ratio, rounded
+from tests.oracle.patient import Patient, Span, gap, less, mean, median, on, ratio, rounded
 
 if TYPE_CHECKING:
     from tests.oracle.episode import Episode
@@ -45,10 +45,14 @@ def pain_days(patient: Patient) -> dict[tuple[date, str], PainDay]:
     for reading in patient.readings:
         readings.setdefault((reading.day, reading.setting), []).append(reading.nrs)
     operations = patient.concept_days("surgery")
+    # a score of unknown setting speaks of the stay or the emergency that it falls in
+    elsewhere = [*patient.stays, *(Span("", day, day) for day in patient.emergencies)]
     found = {}
     for (day, setting), scores in readings.items():
         known = [nrs for nrs in scores if nrs is not None]
         masking = [operation for operation in operations if -7 <= gap(day, operation) <= 90]
+        if setting == "unknown":
+            masking += [stay.start for stay in elsewhere if stay.start <= day <= stay.end]
         found[day, setting] = PainDay(
             pain_nrs=median(known) if known else None,
             score_count=len(known),

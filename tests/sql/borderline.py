@@ -18,6 +18,8 @@ NOT_DELIVERED: dict[str, tuple[str, ...]] = {
     "west": ("procedure", "encounter"),
 }
 
+SUPPLIED_TO = {"south": date(2020, 6, 30)}
+
 MORPHINE = "12 HR morphine sulfate 15 MG Extended Release Oral Tablet"
 OXYCODONE = "oxycodone hydrochloride 10 MG Oral Tablet"
 HYDROCODONE = "hydrocodone bitartrate 15 MG Oral Tablet"
@@ -81,7 +83,13 @@ def histories(seed: int, patients: int) -> Rows:
         for number, row in enumerate(rows[table]):
             row |= {key: f"made up:{number}"}
     rows["clean.source_coverage"] = [
-        {"source": source, "table_name": feed, "is_delivered": feed not in missing, "row_count": 0}
+        {
+            "source": source,
+            "table_name": feed,
+            "is_delivered": feed not in missing,
+            "row_count": 0,
+            "last_date": SUPPLIED_TO.get(source),
+        }
         for source, missing in NOT_DELIVERED.items()
         for feed in (*FEEDS, "prescription", "pain_score")
     ]

@@ -185,7 +185,8 @@ def rewritten_after(rows: Rows, day_by_patient: dict[int, date], seed: int) -> R
             "clean.prescription": _fill(patient, str(rng.choice(DRUGS)), soon[0], 12, 28),
             "clean.diagnosis": _code(patient, last_day + timedelta(days=1), str(rng.choice(("T402", *CODES)))),
             "clean.procedure": _procedure(patient, soon[1]),
-            "clean.encounter": _encounter(patient, soon[2], soon[2] + timedelta(days=9), rng) | {"setting": "inpatient"},
+            "clean.encounter": _encounter(patient, soon[2], soon[2] + timedelta(days=9), rng)
+            | {"setting": "inpatient"},
             "clean.adjuvant": _adjuvant(patient, soon[3], str(rng.choice(ADJUVANTS))),
             "clean.note_mention": _mention(patient, soon[4]),
         }
