@@ -251,7 +251,8 @@ censored as (
     group by all
 ),
 
--- What is given in hospital is neither in the timeline nor scored outside it.
+-- What is given in hospital is neither in the timeline nor scored outside it. A stay has the length
+-- that is known when the response window ends.
 long_stay as (
     select distinct
         first_step.patient_index,
@@ -261,8 +262,8 @@ long_stay as (
     inner join trajectory.inpatient_stay as stay
         on
             first_step.patient_index = stay.patient_index
-            and stay.stay_days > $long_stay_days
-            and stay.start_date <= first_step.index_date + $response_to_day
+            and least(stay.end_date, first_step.index_date + $response_to_day) - stay.start_date + 1
+            > $long_stay_days
             and stay.end_date >= first_step.index_date - $look_back_days
 ),
 
@@ -280,8 +281,9 @@ oud_medication as (
             and record.end_date >= first_step.index_date - $oud_medication_days
 ),
 
--- Follow-up ends with observation, the delivered supply, death or what censors. Therapy that ends within the response window makes the
--- episode unclassifiable (episode_profile); one that ends later is a cut (dechallenge).
+-- Follow-up ends with observation, the delivered supply, death or what censors. Therapy that ends
+-- within the response window makes the episode unclassifiable (episode_profile); one that ends
+-- later is a cut (dechallenge).
 followed as (
     select
         first_step.*,

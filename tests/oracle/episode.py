@@ -274,7 +274,8 @@ def excluded_reason(episode: Episode) -> str | None:
     if any(stay.name == "hospice" and stay.start < day and gap(day, stay.end) <= 365 for stay in patient.encounters):
         return "palliative_care"
     for stay in patient.stays:
-        if gap(stay.end, stay.start) + 1 > 7 and stay.start <= on(day, 90) and stay.end >= on(day, -365):
+        # as long as it is known to be on day 90
+        if gap(min(stay.end, on(day, 90)), stay.start) + 1 > 7 and stay.end >= on(day, -365):
             return "long_inpatient_stay"
     if any(drug.start <= day and drug.end >= on(day, -30) for drug in patient.treated_for_disorder):
         return "opioid_use_disorder_medication"

@@ -98,7 +98,10 @@ def pain_regions(patient: Patient) -> list[tuple[date, str]]:
 def nearest(episode: Episode, kind: str) -> tuple[int | None, int | None, str | None]:
     """Day of the event that is deepest inside the days that count, by how many, and why none can be denied."""
     first, last, feeds = KINDS[kind]
-    inside = [number for day in event_days(episode.patient, kind) if -90 <= (number := gap(day, episode.day)) <= 90]
+    # whether an opioid was given up is known 30 days later
+    known_after = 30 if kind in ("rotation", "release_switch") else 0
+    days = [gap(day, episode.day) for day in event_days(episode.patient, kind)]
+    inside = [number for number in days if -90 <= number <= 90 - known_after]
     margin, number = max(((min(number - first, last - number), number) for number in inside), default=(None, None))
     unread = next((f"no_{feed}_feed" for feed in feeds if feed not in episode.patient.feeds), None)
     if unread is None and not episode.is_followed_to(last):

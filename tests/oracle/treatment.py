@@ -224,21 +224,21 @@ def supply_cycles(episode: Episode) -> list[Fraction]:
     for fill in episode.patient.fills:
         if fill.has_days_supply and not fill.is_administration:
             ends[fill.start] = max(fill.end, ends.get(fill.start, fill.end))
-    found = []
+    found, known_on = [], on(episode.day, 90)
     days = sorted(ends)
     for start, following in zip(days, [*days[1:], date.max], strict=True):
         end = ends[start]
         if start < on(episode.day, -90) or end > on(episode.day, 90) or gap(end, start) + 1 < 17:
             continue
-        early = daily_mean(episode.patient, start, on(start, 9))
-        late = daily_mean(episode.patient, on(end, -6), min(end, following - ONE_DAY))
+        early = daily_mean(episode.patient, start, on(start, 9), known_on)
+        late = daily_mean(episode.patient, on(end, -6), min(end, following - ONE_DAY), known_on)
         if early is not None and late is not None:
             found.append(late - early)
     return found
 
 
-def daily_mean(patient: Patient, start: date, end: date) -> Fraction | None:
-    return mean([pain.pain_nrs for pain in window.read_days(patient, start, end).values()])
+def daily_mean(patient: Patient, start: date, end: date, known_on: date) -> Fraction | None:
+    return mean([pain.pain_nrs for pain in window.read_days(patient, start, end, known_on).values()])
 
 
 def interruptions(episode: Episode) -> list[tuple[date, date, date, date]]:
@@ -259,10 +259,11 @@ def rises_that_passed(episode: Episode) -> list[tuple[Fraction, float]]:
     """Rise of pain in each interruption after which pain was back, and its standard error."""
     patient, found = episode.patient, []
     for begun, rise_to, after_from, after_to in interruptions(episode):
-        before = window.read_days(patient, on(begun, -28), on(begun, -1))
-        last = min(after_to, on(episode.day, 90))
-        during = window.read_days(patient, begun, min(rise_to, last))
-        after = window.read_days(patient, after_from, last)
+        known_on = on(episode.day, 90)
+        last = min(after_to, known_on)
+        before = window.read_days(patient, on(begun, -28), on(begun, -1), known_on)
+        during = window.read_days(patient, begun, min(rise_to, last), known_on)
+        after = window.read_days(patient, after_from, last, known_on)
         levels = [mean([pain.pain_nrs for pain in part.values()]) for part in (before, during, after)]
         if None in levels or levels[2] - levels[0] > Fraction(1, 2):
             continue

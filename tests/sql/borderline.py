@@ -261,7 +261,7 @@ def _hurt(rng: np.random.Generator, add: Any, one_of: Any, treated: int) -> None
                 + (int(rng.integers(0, 7)) if number < len(days) and one_of(False, True, share=0.1) else 0),
                 instrument="NRS",
                 recall="now",
-                setting=one_of("outpatient", "inpatient", "emergency", share=0.03),
+                setting=one_of("outpatient", "inpatient", "emergency", "unknown", "unknown", share=0.05),
                 **({"score": score} if rng.random() < 0.97 else {"score_text": "unable to score"}),
             )
             stray += one_of(0.0, 1.0)

@@ -11,12 +11,20 @@ from tests.sql import borderline, history
 
 # What each table tells of an episode by day 90.
 BY_DAY_90 = {
-    "episode.episode": "select * exclude (step_count) from episode.episode",
-    "episode.episode_window": "from episode.episode_window",
+    "episode.episode": """
+        select
+            * exclude (step_count, follow_up_end_date, follow_up_days),
+            least(follow_up_days, 90) as follow_up_days
+        from episode.episode
+    """,
+    "episode.episode_window": "from episode.episode_window where window_name <> 'R2'",
     "episode.window_pain": "from episode.window_pain where window_name <> 'R2'",
     "episode.window_dose": "from episode.window_dose where window_name <> 'R2'",
     "episode.episode_change": """
-        select * exclude (step_count, late_nrs, late_se_nrs, late_week_count, late_change_nrs)
+        select * exclude (
+            step_count, follow_up_end_date, follow_up_days,
+            late_nrs, late_se_nrs, late_week_count, late_change_nrs
+        )
         from episode.episode_change
     """,
     "episode.expected_change": "from episode.expected_change",
@@ -30,8 +38,20 @@ BY_DAY_90 = {
     "label.vote": """
         from label.vote
         where rule in (
-            'LF01', 'LF02', 'LF04', 'LF09', 'LF10', 'LF13', 'LF15', 'LF17', 'LF18', 'LF19', 'LF20'
+            'LF01', 'LF02', 'LF04', 'LF10', 'LF13', 'LF15', 'LF17', 'LF18', 'LF19', 'LF20'
         )
+    """,
+    # Where another opioid was begun, a cut may turn out to be a rotation as late as 30 days after it.
+    "label.vote, LF09": """
+        select vote.*
+        from label.vote
+        inner join episode.episode as episode using (episode_id)
+        where
+            rule = 'LF09'
+            and 1 = (
+                select count(distinct ingredient) from trajectory.record_dose as record
+                where record.patient_index = episode.patient_index and record.start_date <= index_date + 90
+            )
     """,
     "label.vote, LF05": """
         select episode_id, list_filter(evidence, lambda item: contains(item['name'], 'by the end of R'))
