@@ -184,7 +184,8 @@ def slope_of(points: list[tuple[Fraction, Fraction]]) -> Fraction | None:
 def nearest(one: dict, others: list[dict], pain: str) -> list[dict]:
     """Up to four patients like this one: source, month, dose band, and both levels of pain within a point.
 
-    Each patient is there once, by what is most alike; a year of therapy weighs as much as a point of pain.
+    Each patient is there once, by what is most alike; a year of therapy weighs as much as a point of pain, and where
+    regions of coded pain are told, so does a region.
     """
     best: dict[int, tuple] = {}
     for other in others:
@@ -196,7 +197,9 @@ def nearest(one: dict, others: list[dict], pain: str) -> list[dict]:
         if max(apart) > 1:
             continue
         years = Fraction(abs(one["prior_therapy_days"] - other["prior_therapy_days"]), 365)
-        key = (rounded(sum(apart) + years), other["name"])
+        regions = [found.get("region_count") for found in (one, other)]
+        more = 0 if None in regions else abs(regions[0] - regions[1])
+        key = (rounded(sum(apart) + years + more), other["name"])
         index = other["patient"].index
         if index not in best or key < best[index][0]:
             best[index] = (key, other)
@@ -214,6 +217,20 @@ def likeness(episode: "Episode", found: dict, day: date, mme: Fraction | None) -
     }
 
 
+def coded_regions(episode: "Episode") -> int | None:
+    """Regions of the body with coded pain in the look-back; the whole body is none."""
+    if "diagnosis" not in episode.patient.feeds:
+        return None
+    look_back = (on(episode.day, -365), on(episode.day, -1))
+    return len(
+        {
+            concept
+            for day, concept in episode.patient.concepts
+            if concept.startswith("region_") and concept != "region_widespread" and look_back[0] <= day <= look_back[1]
+        }
+    )
+
+
 def expected_changes(found: dict[str, tuple["Episode", dict, str | None]]) -> dict[str, dict]:
     """Expected change of each episode with pain in B1, B0 and R.
 
@@ -221,7 +238,7 @@ def expected_changes(found: dict[str, tuple["Episode", dict, str | None]]) -> di
         found: Episode, its change and why it is excluded, by name.
     """
     scored = {
-        name: likeness(episode, change, episode.day, change["proximal_mme"])
+        name: likeness(episode, change, episode.day, change["proximal_mme"]) | {"region_count": coded_regions(episode)}
         for name, (episode, change, _) in found.items()
         if change["distal_change_nrs"] is not None and change["baseline_change_nrs"] is not None
     }
