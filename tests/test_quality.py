@@ -546,6 +546,11 @@ def test_reasons_beyond_the_most_frequent_are_one_node():
     assert "excluded: other reasons <tspan>270</tspan>" in found.svg
 
 
+def test_a_delivered_table_of_no_rows_is_not_drawn():
+    found = diagram([*LEDGER, ("ingest", "note", "entered", "", 0), ("ingest", "note", "loaded", "", 0)])
+    assert found == diagram(LEDGER)
+
+
 def test_a_diagram_without_rows_is_none_and_labels_are_escaped():
     assert sankey.svg([], [], "x") == ""
     nodes = [sankey.Node("a", "<b>", 0, "kept"), sankey.Node("b", "b", 1, "kept")]

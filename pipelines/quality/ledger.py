@@ -105,7 +105,7 @@ def _of_source(source: str, ledger: Sequence[Row], label: Any) -> Diagram:
     for row in further:
         table = node(f"clean {row['step']}", f"clean.{row['step']}", CLEAN, "kept", row["step"])
         counts[f"loaded {row['table_name']}", table] += row["row_count"]
-    links = [Link(start, end, count) for (start, end), count in counts.items() if start in nodes]
+    links = [Link(start, end, count) for (start, end), count in counts.items() if count and start in nodes]
     title = (
         f"Where the rows of {source} went, from delivery to known doses and scores, with the counts of the table below."
     )
