@@ -104,7 +104,8 @@ step_count as (
 ),
 
 -- The last day before an episode on which the dose was still above that from before the episode
--- before it. Therapy that is back at its old dose for long enough begins anew.
+-- before it. Therapy that is back at its old dose for long enough begins anew. A sham date or a
+-- rise of pain may lie within a run of one dose.
 preceded as (
     select
         patient_index,
@@ -122,13 +123,13 @@ raised as (
         preceded.patient_index,
         preceded.index_kind,
         preceded.chain,
-        max(period.end_date) as last_raised_date
+        max(least(period.end_date, preceded.index_date - 1)) as last_raised_date
     from preceded
     inner join trajectory.dose_period as period
         on
             preceded.patient_index = period.patient_index
-            and period.start_date >= preceded.previous_date
-            and period.end_date < preceded.index_date
+            and period.end_date >= preceded.previous_date
+            and period.start_date < preceded.index_date
             and period.dose_mme > round(1.1 * preceded.preceding_mme, 9)
     group by all
 ),
@@ -250,7 +251,8 @@ censored as (
     group by all
 ),
 
--- What is given in hospital is neither in the timeline nor scored outside it.
+-- What is given in hospital is neither in the timeline nor scored outside it. A stay has the length
+-- that is known when the response window ends.
 long_stay as (
     select distinct
         first_step.patient_index,
@@ -261,8 +263,8 @@ long_stay as (
         on
             first_step.patient_index = stay.patient_index
             and stay.setting = 'inpatient'
-            and stay.stay_days > $long_stay_days
-            and stay.start_date <= first_step.index_date + $response_to_day
+            and least(stay.end_date, first_step.index_date + $response_to_day) - stay.start_date + 1
+            > $long_stay_days
             and stay.end_date >= first_step.index_date - $look_back_days
 ),
 

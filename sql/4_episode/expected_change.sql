@@ -22,6 +22,7 @@ scored as (
         change.distal_change_nrs,
         change.proximal_change_nrs,
         change.prior_therapy_days,
+        covariate.region_count,
         change.excluded_reason is null and change.not_classifiable_reason is null as is_judged,
         patient.source,
         case
@@ -37,7 +38,8 @@ scored as (
         floor(change.distal_nrs / $match_caliper_nrs)::integer as distal_cell,
         floor(change.proximal_nrs / $match_caliper_nrs)::integer as proximal_cell
     from episode.episode_change as change
-    left join clean.patient as patient using (patient_index)
+    left join episode.covariate as covariate using (episode_id)
+    left join clean.patient as patient on change.patient_index = patient.patient_index
     where change.distal_change_nrs is not null and change.baseline_change_nrs is not null
 ),
 
@@ -57,8 +59,8 @@ neighbourhood as (
     cross join unnest([-1, 0, 1]) as p (proximal_step)
 ),
 
--- A maintainer counts once, with the date that is most alike. A year of therapy weighs as much as
--- a point of pain.
+-- A maintainer counts once, with the date that is most alike. A year of therapy and a region of
+-- the body with coded pain weigh as much as a point of pain.
 candidate as (
     select
         scored.episode_id,
@@ -69,7 +71,8 @@ candidate as (
         round(
             abs(scored.distal_nrs - maintainer.distal_nrs)
             + abs(scored.proximal_nrs - maintainer.proximal_nrs)
-            + abs(scored.prior_therapy_days - maintainer.prior_therapy_days) / 365,
+            + abs(scored.prior_therapy_days - maintainer.prior_therapy_days) / 365
+            + coalesce(abs(scored.region_count - maintainer.region_count), 0),
             9
         ) as distance
     from neighbourhood as scored

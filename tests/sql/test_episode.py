@@ -364,12 +364,15 @@ def test_hospice_in_the_look_back_excludes_as_its_codes_do(check_sql, encounter,
 @pytest.mark.parametrize(
     ("stay", "reason"),
     [
-        ("D-20 | D-14 | 7", ""),
-        ("D-20 | D-13 | 8", "long_inpatient_stay"),
-        ("D-380 | D-366 | 15", ""),
-        ("D-379 | D-365 | 15", "long_inpatient_stay"),
-        ("D+90 | D+99 | 10", "long_inpatient_stay"),
-        ("D+91 | D+99 | 9", ""),
+        ("D-20 | D-14", ""),
+        ("D-20 | D-13", "long_inpatient_stay"),
+        ("D-380 | D-366", ""),
+        ("D-379 | D-365", "long_inpatient_stay"),
+        # on day 90 nobody knows how long a stay will last
+        ("D+83 | D+90", "long_inpatient_stay"),
+        ("D+83 | D+99", "long_inpatient_stay"),
+        ("D+84 | D+99", ""),
+        ("D+91 | D+99", ""),
     ],
 )
 def test_a_stay_of_more_than_7_days_in_any_window_excludes(check_sql, stay, reason):
@@ -379,7 +382,7 @@ def test_a_stay_of_more_than_7_days_in_any_window_excludes(check_sql, stay, reas
             "episode.escalation": ONE_STEP,
             "clean.patient": patient(),
             "trajectory.inpatient_stay": drawn(
-                f"start_date | end_date | stay_days\n-\n{stay}", patient_index=1, setting="inpatient"
+                f"start_date | end_date\n-\n{stay}", patient_index=1, setting="inpatient"
             ),
         },
         then=f"patient_index | excluded_reason\n-\n1 | {reason}",
@@ -638,6 +641,32 @@ def test_an_episode_is_linked_until_therapy_was_back_at_its_dose_for_180_days(ch
             "trajectory.dose_period": drawn(f"start_date | end_date | dose_mme\n-\n{periods}", patient_index=1),
         },
         then=drawn(f"index_date | is_linked | linked_since_date\n-\nD+0 | false | D+0\nD+300 | {is_linked} | {since}"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("periods", "is_linked"),
+    [
+        ("D-200 | D+500 | 33", "false"),
+        ("D-200 | D+500 | 33.1", "true"),
+        ("D-200 | D+119 | 60\nD+120 | D+500 | 30", "false"),
+        ("D-200 | D+120 | 60\nD+121 | D+500 | 30", "true"),
+        ("D-200 | D+298 | 30\nD+299 | D+500 | 60", "true"),
+        ("D-200 | D+299 | 30\nD+300 | D+500 | 60", "false"),  # raised from the date on, not before it
+    ],
+)
+def test_a_run_of_one_dose_around_a_sham_date_links_it_if_the_dose_is_raised(check_sql, periods, is_linked):
+    check_sql(
+        TABLE,
+        given={
+            "episode.stable_index": steps(
+                "index_kind | index_date\n-\nsham_gabapentinoid | D+0\nsham_gabapentinoid | D+300",
+                mean_before_mme=30,
+                mean_sustained_mme=None,
+            ),
+            "trajectory.dose_period": drawn(f"start_date | end_date | dose_mme\n-\n{periods}", patient_index=1),
+        },
+        then=drawn(f"index_date | is_linked\n-\nD+0 | false\nD+300 | {is_linked}"),
     )
 
 

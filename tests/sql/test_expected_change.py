@@ -131,6 +131,28 @@ def test_of_many_the_four_most_alike_are_taken(check):
     )
 
 
+def test_a_region_of_coded_pain_weighs_as_much_as_a_point_of_pain(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.episode_change": changes(
+                """
+                episode_id | patient_index | index_kind      | distal_change_nrs | distal_nrs
+                -----------+---------------+-----------------+-------------------+-----------
+                a          | 1             | dose_led        | 3                 | 5
+                same       | 2             | sham_maintainer | -1                | 5.9
+                other      | 3             | sham_maintainer | 1                 | 5
+                untold     | 4             | sham_maintainer | 2                 | 5.95
+                """
+            ),
+            "episode.covariate": "episode_id | region_count\n-\na | 2\nsame | 2\nother | 3\nuntold |",
+            "clean.patient": patients(*["north"] * 9),
+        },
+        settings={"match_count": 2},
+        then="episode_id | expected_change_nrs\n-\na | 0.5\nsame | 1.5\nother | 0.5\nuntold | 0",
+    )
+
+
 def test_where_dates_are_shifted_the_calendar_says_nothing(check_sql):
     check_sql(
         TABLE,

@@ -169,6 +169,7 @@ def test_another_patients_operation_masks_nothing(check_sql):
         ("unknown", "D+6", ""),
         ("unknown", "D+9", "D+9"),
         ("unknown", "D+10", ""),
+        ("unknown", "D+30", ""),  # where the patient lives
         ("outpatient", "D+0", ""),  # the clinic that sent to hospital
         ("inpatient", "D+3", ""),  # not counted outside hospital anyway
     ],
