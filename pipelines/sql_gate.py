@@ -62,9 +62,9 @@ FUNCTIONS = frozenset(
     ascii char_length character_length chr concat concat_ws contains ends_with instr lcase left length
     levenshtein damerau_levenshtein jaccard jaro_similarity jaro_winkler_similarity lower lpad ltrim md5
     md5_number_lower nfc_normalize position prefix regexp_escape regexp_extract regexp_extract_all regexp_full_match
-    regexp_matches regexp_replace regexp_split_to_array replace reverse right rpad rtrim sha256 split split_part starts_with
-    str_split str_split_regex string_split string_split_regex string_to_array strip_accents strlen strpos substr
-    substring suffix translate trim ucase unicode upper overlay
+    regexp_matches regexp_replace regexp_split_to_array replace reverse right rpad rtrim sha256 split split_part
+    starts_with str_split str_split_regex string_split string_split_regex string_to_array strip_accents strlen strpos
+    substr substring suffix translate trim ucase unicode upper overlay
 
     array_append array_contains array_distinct array_extract array_filter array_length array_position array_slice
     array_sort array_to_string array_transform array_unique cardinality element_at flatten generate_series len list_aggr

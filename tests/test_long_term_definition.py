@@ -8,19 +8,20 @@ from pipelines.study import Study
 from tests.conftest import draw
 
 # A run of 90 days, a pause that ends it, and a second run of 99 days.
+ADMINISTRATIONS = "\n".join(["1 | administration | 2024-09-01 | | true"] * 8)
 PERIOD = """
 patient_index | start_date | end_date   | dose_mme | is_lower_bound
 -
 1             | 2024-01-01 | 2024-03-30 | 30       | false
 1             | 2024-06-01 | 2024-09-07 | 30       | false
 """
-RECORD = """
+RECORD = f"""
 patient_index | record_kind    | start_date | days_supply | is_in_timeline
 -
 1             | dispensing     | 2024-01-01 | 90          | true
 1             | dispensing     | 2024-06-01 | 60          | true
 1             | order          | 2024-08-31 | 59          | true
-1             | administration | 2024-09-01 |             | true
+{ADMINISTRATIONS}
 1             | dispensing     | 2024-09-02 | 30          | false
 1             | dispensing     | 2024-09-05 | 1           | true
 """
