@@ -51,7 +51,7 @@ def test_the_first_of_its_kind_counts(check):
     [
         ("low_dose_naltrexone", "low_dose_naltrexone"),
         ("full_dose_naltrexone", "antagonist"),
-        ("opioid_antagonist", "antagonist"),
+        ("opioid_antagonist", None),
         ("naltrexone", "naltrexone_of_unknown_dose"),
         ("gabapentinoid", "gabapentinoid"),
         ("snri", "antidepressant"),
