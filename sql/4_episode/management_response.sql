@@ -19,8 +19,8 @@ judged as (
     where excluded_reason is null and not_classifiable_reason is null
 ),
 
--- Only what is new: nothing of its kind before it for long enough. Of the antagonists only naltrexone
--- is a treatment of pain; what reverses an overdose or acts on the gut alone is none.
+-- Only what is new: nothing of its kind before it for long enough. Of the antagonists only
+-- naltrexone treats pain; what reverses an overdose or acts on the gut alone does not.
 begun_drug as (
     select
         patient_index,
