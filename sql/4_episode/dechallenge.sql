@@ -93,23 +93,25 @@ known_dose as (
     from supply_end
 ),
 
--- A rise ends a taper if it lasts longer than such a gap. The 5 % keep a new strength or package
--- size from counting as one.
+-- A rise ends a taper if it lasts longer than such a gap; one from nothing does, however short. The
+-- 5 % keep a new strength or package size from counting as one.
 dose_rise as (
     select
         patient_index,
         start_date as rise_date
     from known_dose
     qualify
-        lag(dose_mme) over (partition by patient_index order by start_date)
-        <= 0.95 * min(dose_mme) over (
+        dose_mme > 0
+        and lag(dose_mme) over (partition by patient_index order by start_date)
+        <= round(0.95 * min(dose_mme) over (
             partition by patient_index
             order by (start_date - date '2000-01-01')
             range between current row and $bridge_gap_days following
-        )
+        ), 9)
 ),
 
--- The same 5 % are asked of a cut.
+-- The same 5 % are asked of a cut. Rounded, so that a fall by exactly that is not lost in the last
+-- binary digit.
 cut_in_confirmation as (
     select
         response.episode_id,
@@ -122,7 +124,7 @@ cut_in_confirmation as (
             and dose_cut.cut_date between response.index_date + $confirmation_from_day
             and response.index_date + $confirmation_to_day
             and dose_cut.known_date <= response.follow_up_end_date
-            and dose_cut.dose_mme <= 0.95 * response.response_mme
+            and dose_cut.dose_mme <= round(0.95 * response.response_mme, 9)
 ),
 
 -- Cuts with no rise between them are one taper. A cut that a rise takes back as soon as a short

@@ -22,6 +22,7 @@ scored as (
         change.distal_change_nrs,
         change.proximal_change_nrs,
         change.prior_therapy_days,
+        covariate.region_count,
         change.excluded_reason is null and change.not_classifiable_reason is null as is_judged,
         patient.source,
         case
@@ -37,7 +38,8 @@ scored as (
         floor(change.distal_nrs / $match_caliper_nrs)::integer as distal_cell,
         floor(change.proximal_nrs / $match_caliper_nrs)::integer as proximal_cell
     from episode.episode_change as change
-    left join clean.patient as patient using (patient_index)
+    left join episode.covariate as covariate using (episode_id)
+    left join clean.patient as patient on change.patient_index = patient.patient_index
     where change.distal_change_nrs is not null and change.baseline_change_nrs is not null
 ),
 
@@ -57,8 +59,8 @@ neighbourhood as (
     cross join unnest([-1, 0, 1]) as p (proximal_step)
 ),
 
--- A maintainer counts once, with the date that is most alike. A year of therapy weighs as much as
--- a point of pain.
+-- A maintainer counts once, with the date that is most alike. A year of therapy and a region of
+-- the body with coded pain weigh as much as a point of pain.
 candidate as (
     select
         scored.episode_id,
@@ -69,7 +71,8 @@ candidate as (
         round(
             abs(scored.distal_nrs - maintainer.distal_nrs)
             + abs(scored.proximal_nrs - maintainer.proximal_nrs)
-            + abs(scored.prior_therapy_days - maintainer.prior_therapy_days) / 365,
+            + abs(scored.prior_therapy_days - maintainer.prior_therapy_days) / 365
+            + coalesce(abs(scored.region_count - maintainer.region_count), 0),
             9
         ) as distance
     from neighbourhood as scored
@@ -102,10 +105,18 @@ matched as (
     select
         episode_id,
         count(*) as matched_count,
+        coalesce(var_samp(distal_change_nrs), 0) * (count(*) - 1) as squared_deviation,
         round(avg(distal_change_nrs), 9) as distal_change_nrs,
         round(avg(proximal_change_nrs), 9) as proximal_change_nrs
     from nearest
     group by all
+),
+
+-- Maintainers matched with one episode differ by error and in truth. A single one, or four, tell
+-- little of how much: all matched sets together do.
+spread as (
+    select sqrt(sum(squared_deviation) / nullif(sum(matched_count - 1), 0)) as pooled_sd_nrs
+    from matched
 ),
 
 -- How much of B0 less B1 remains in R less B1, in maintainers: regression to the mean as this
@@ -115,7 +126,17 @@ slope as (
         case
             when count(*) >= $rtm_min_maintainers
                 then regr_slope(distal_change_nrs, baseline_change_nrs)
-        end as cohort_slope
+        end as cohort_slope,
+        case
+            when count(*) >= $rtm_min_maintainers
+                then sqrt(
+                    greatest(
+                        var_samp(distal_change_nrs) / nullif(var_samp(baseline_change_nrs), 0)
+                        - regr_slope(distal_change_nrs, baseline_change_nrs) ** 2,
+                        0
+                    ) / nullif(count(*) - 2, 0)
+                )
+        end as slope_se
     from maintainer
 ),
 
@@ -130,10 +151,20 @@ expected_change as (
             matched.distal_change_nrs,
             round(coalesce(slope.cohort_slope, $rtm_slope) * scored.baseline_change_nrs, 9)
         ) as expected_change_nrs,
+        -- The slope of the settings has no error that is known.
+        round(
+            case
+                when matched.episode_id is null
+                    then slope.slope_se * abs(scored.baseline_change_nrs)
+                else spread.pooled_sd_nrs / sqrt(matched.matched_count)
+            end,
+            9
+        ) as expected_change_se_nrs,
         matched.proximal_change_nrs as expected_proximal_change_nrs
     from scored
     left join matched using (episode_id)
     cross join slope
+    cross join spread
 )
 
 from expected_change

@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipelines import sql_files
-from tests.sql import history
+from tests.sql import borderline, history
 
 OF_THE_COHORT = {sql.table for sql in sql_files.tables() if sql.header["Scope"] == "cohort"}
+# Rules that read no table of the cohort speak of one patient at a time, too.
+OF_A_PATIENT = [sql for sql in sql_files.rules() if not OF_THE_COHORT & set(sql.reads)]
+VOTES = f"from label.vote where rule in {tuple(sql.title_rule for sql in OF_A_PATIENT)}"
 
 
 # A seed does not get simpler by getting smaller.

@@ -82,6 +82,15 @@ def test_masked_scores_and_those_of_hospital_are_not_read(check, values):
     )
 
 
+@pytest.mark.parametrize(("masked_by", "early"), [("D+90", ""), ("D+91", "5")])
+def test_an_operation_after_day_90_masks_nothing_yet(check, masked_by, early):
+    check(
+        f"start_date | early_nrs\n-\nD+63 | {early}",
+        trajectory__record_dose=fills("D+63 | D+90"),
+        trajectory__pain_day=scores("D+63 | 5", is_masked=True, masked_by_date=masked_by),
+    )
+
+
 def test_a_score_that_is_not_known_is_none(check):
     check(
         "start_date | early_nrs\n-\nD+0 | 4",

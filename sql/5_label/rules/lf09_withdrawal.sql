@@ -11,6 +11,7 @@
 --         resumption; an abrupt cut with a rise that is over by withdrawal_days; a code of opioid
 --         withdrawal; clonidine, lofexidine or tizanidine begun within
 --         withdrawal_drug_days of a cut or gap
+-- Settings: abrupt_min_fall, early_supply_days, late_supply_days
 -- Unseen: what was taken, and supply that nobody recorded
 with
 
@@ -79,6 +80,7 @@ interruption as (
             and event.end_date <= inside.index_date + $response_to_day
 ),
 
+-- Read as it was known at the end of the response window: a later operation masks nothing.
 course as (
     select
         interruption.episode_id,
@@ -102,7 +104,10 @@ course as (
         on
             interruption.patient_index = day.patient_index
             and list_contains($pain_settings, day.setting)
-            and not day.is_masked
+            and (
+                not day.is_masked
+                or day.masked_by_date > interruption.index_date + $response_to_day
+            )
             and day.pain_nrs is not null
             and day.score_date between interruption.event_date - $withdrawal_days
             and least(interruption.after_to_date, interruption.index_date + $response_to_day)

@@ -9,6 +9,7 @@
 -- Rule:   an injury, an infection, a flare, cancer or a visit to an emergency department for pain
 --         near the index date, or an operation or injection up to the end of the response window,
 --         coded for the first time there
+-- Settings: acute_from_day, acute_to_day, new_acute_days, response_to_day
 -- Unseen: flares without a code of their own, and what was never coded
 with
 
