@@ -16,7 +16,7 @@ VOTES = f"from label.vote where rule in {tuple(sql.title_rule for sql in OF_A_PA
 
 
 # A seed does not get simpler by getting smaller.
-@settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=3, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(seed=st.integers(0, 2**32 - 1), halves=st.sets(st.integers(0, 9), min_size=1, max_size=9))
 def test_tables_built_on_two_halves_of_the_patients_and_joined_are_those_of_the_whole(seed, halves):
     rows = history.histories(seed, patients=10)
