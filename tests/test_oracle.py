@@ -6,6 +6,7 @@ The slow way (tests/oracle) starts where the trajectory ends: runs of dose, coun
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
+from math import hypot
 from typing import Any
 
 import duckdb
@@ -16,7 +17,7 @@ from pipelines.study import DosePolicy, Source, Study
 from tests.oracle import episode as episodes
 from tests.oracle import event, rule, slope, treatment, window
 from tests.oracle.daily_dose import Day
-from tests.oracle.patient import Fill, Patient, Reading, Run, Span, each_day, on
+from tests.oracle.patient import Fill, Patient, Reading, Run, Span, each_day, less, on
 from tests.sql import borderline, history
 
 # All that a rule can say but for abstaining.
@@ -98,7 +99,7 @@ def patients(connection: duckdb.DuckDBPyConnection) -> list[Patient]:
         "select patient_index, setting, start_date, coalesce(end_date, start_date) from clean.encounter"
     ):
         found[index].encounters.append(Span(*span))
-    for index, *span in rows("select patient_index, '', start_date, end_date from trajectory.inpatient_stay"):
+    for index, *span in rows("select patient_index, setting, start_date, end_date from trajectory.inpatient_stay"):
         found[index].stays.append(Span(*span))
     for index, *span in rows(
         "select patient_index, exposure_class, start_date, end_date from trajectory.exposure_period"
@@ -141,9 +142,12 @@ class SlowWay:
         )
         self.tapers = {name: taper | expected[name] for name, taper in tapers.items()}
         for name, change in self.changes.items():
-            change["adjusted_change_nrs"] = None
-            if name in self.expected:
-                change["adjusted_change_nrs"] = change["distal_change_nrs"] - self.expected[name]["expected_change_nrs"]
+            expected = self.expected.get(name, {})
+            value, error = expected.get("expected_change_nrs"), expected.get("expected_change_se_nrs")
+            change["adjusted_change_nrs"] = less(change["distal_change_nrs"], value)
+            change["adjusted_change_se_nrs"] = (
+                None if change["change_se_nrs"] is None else hypot(change["change_se_nrs"], error or 0.0)
+            )
         self.votes = {
             (name, number): said(
                 self.episodes[name],
@@ -197,7 +201,7 @@ def on_the_limits() -> Iterable[duckdb.DuckDBPyConnection]:
     # so that medication for opioid use disorder excludes, and does not make the dose unknown first
     policy = DosePolicy(oud_medication="without")
     study = history.STUDY.model_copy(update={"dose_policy": policy})
-    with history.derived(borderline.histories(seed=5, patients=240), study, upto="label.vote") as connection:
+    with history.derived(borderline.histories(seed=7, patients=240), study, upto="label.vote") as connection:
         yield connection
 
 

@@ -46,7 +46,8 @@ def pain_days(patient: Patient) -> dict[tuple[date, str], PainDay]:
         readings.setdefault((reading.day, reading.setting), []).append(reading.nrs)
     operations = patient.concept_days("surgery")
     # a score of unknown setting speaks of the stay or the emergency that it falls in
-    elsewhere = [*patient.stays, *(Span("", day, day) for day in patient.emergencies)]
+    elsewhere = [stay for stay in patient.stays if stay.name == "inpatient"]
+    elsewhere += [Span("emergency", day, day) for day in patient.emergencies]
     found = {}
     for (day, setting), scores in readings.items():
         known = [nrs for nrs in scores if nrs is not None]
@@ -250,17 +251,37 @@ def expected_changes(found: dict[str, tuple["Episode", dict, str | None]]) -> di
         and excluded is None
         and change["not_classifiable_reason"] is None
     ]
-    slope = None
-    if len(maintainers) >= 200:
-        slope = slope_of([(other["baseline_change_nrs"], other["distal_change_nrs"]) for other in maintainers])
-    slope = Fraction(47, 100) if slope is None else slope
+    points = [(other["baseline_change_nrs"], other["distal_change_nrs"]) for other in maintainers]
+    slope, slope_se = slope_with_error(points) if len(points) >= 200 else (Fraction(47, 100), None)
+    matched = {name: nearest(one, maintainers, "proximal_nrs") for name, one in scored.items()}
+    changes = {name: [other["distal_change_nrs"] for other in found] for name, found in matched.items()}
+    spread = pooled_sd(list(changes.values()))
     expected = {}
     for name, one in scored.items():
-        matched = nearest(one, maintainers, "proximal_nrs")
-        of_matched = mean([other["distal_change_nrs"] for other in matched])
+        if matched[name]:
+            value = mean(changes[name])
+            error = None if spread is None else spread / sqrt(len(matched[name]))
+        else:
+            value = slope * one["baseline_change_nrs"]
+            error = None if slope_se is None else slope_se * abs(one["baseline_change_nrs"])
         expected[name] = {
-            "matched_count": len(matched),
-            "expected_by": "matched_maintainers" if matched else "regression",
-            "expected_change_nrs": slope * one["baseline_change_nrs"] if of_matched is None else of_matched,
+            "matched_count": len(matched[name]),
+            "expected_by": "matched_maintainers" if matched[name] else "regression",
+            "expected_change_nrs": value,
+            "expected_change_se_nrs": error,
         }
     return expected
+
+
+def slope_with_error(points: list[tuple[Fraction, Fraction]]) -> tuple[Fraction, float]:
+    """The slope of a regression, and its standard error by what the line leaves over."""
+    slope, x_mean, y_mean = slope_of(points), mean([x for x, _ in points]), mean([y for _, y in points])
+    left = sum((y - y_mean - slope * (x - x_mean)) ** 2 for x, y in points)
+    return slope, sqrt(left / (len(points) - 2) / sum((x - x_mean) ** 2 for x, _ in points))
+
+
+def pooled_sd(groups: list[list[Fraction]]) -> float | None:
+    """How much those of a group differ, over all groups."""
+    squares = sum((value - mean(group)) ** 2 for group in groups for value in group)
+    freedom = sum(len(group) - 1 for group in groups if group)
+    return sqrt(squares / freedom) if freedom else None

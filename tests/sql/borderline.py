@@ -149,7 +149,7 @@ def _live(rng: np.random.Generator, patient: int, source: str, index: date, rows
         add("procedure", procedure_date=one_of(*ALL_DAYS), code_system="CPT4", code=one_of(*PROCEDURES))
     for _ in range(rng.integers(0, 3)):
         start = one_of(*ALL_DAYS)
-        setting = one_of("outpatient", "emergency", "inpatient", "hospice", share=0.3)
+        setting = one_of("outpatient", "emergency", "inpatient", "long_term_care", "hospice", share=0.3)
         add("encounter", start_date=start, end_date=start + one_of(0, 6, 7, 8), setting=setting)
         if setting == "emergency":
             add("diagnosis", diagnosis_date=start, code_system="ICD10CM", code=one_of("M545", "I10", "M797"))
@@ -240,6 +240,8 @@ def _hurt(rng: np.random.Generator, add: Any, one_of: Any, treated: int) -> None
     early = near + one_of(0.0, -0.5, -0.8, -0.9, -1.0, -1.5, -2.0)
     response = near + one_of(0.0, -0.3, -0.4, -1.0, 0.5, 1.0, 2.0, 3.0)
     late = one_of(early + 0.8, early + 1.0, early + 2.0, near - 1.0, near, response)
+    if one_of(False, True, share=0.15):  # relief that is kept
+        early = response = late = near - one_of(1.0, 2.0)
     later = response + one_of(0.0, -0.9, -1.0, -2.0, -2.0, -3.0, 1.0, 2.0)
     last = one_of(later, response)
     is_plain = one_of(False, True, True)  # nothing but the levels, so that changes are exactly those between them
