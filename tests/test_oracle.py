@@ -201,7 +201,7 @@ def on_the_limits() -> Iterable[duckdb.DuckDBPyConnection]:
     # so that medication for opioid use disorder excludes, and does not make the dose unknown first
     policy = DosePolicy(oud_medication="without")
     study = history.STUDY.model_copy(update={"dose_policy": policy})
-    with history.derived(borderline.histories(seed=7, patients=240), study, upto="label.vote") as connection:
+    with history.derived(borderline.histories(seed=8, patients=240), study, upto="label.vote") as connection:
         yield connection
 
 

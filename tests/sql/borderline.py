@@ -156,7 +156,7 @@ def _live(rng: np.random.Generator, patient: int, source: str, index: date, rows
     if rng.random() < 0.3:
         add(
             "note_mention",
-            mention_date=one_of(*ALL_DAYS),
+            mention_date=one_of(90, 91, 455, 456, one_of(*ALL_DAYS)),
             concept=one_of("opioid_induced_hyperalgesia", "allodynia"),
             is_negated=one_of(False, True, share=0.2),
         )
