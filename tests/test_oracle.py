@@ -3,6 +3,7 @@
 The slow way (tests/oracle) starts where the trajectory ends: runs of dose, counted scores, coded days.
 """
 
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
@@ -98,8 +99,8 @@ def patients(connection: duckdb.DuckDBPyConnection) -> list[Patient]:
         "select patient_index, setting, start_date, coalesce(end_date, start_date) from clean.encounter"
     ):
         found[index].encounters.append(Span(*span))
-    for index, *span in rows("select patient_index, '', start_date, end_date from trajectory.inpatient_stay"):
-        found[index].stays.append(Span(*span))
+    for index, *span in rows("select patient_index, setting, start_date, end_date from trajectory.inpatient_stay"):
+        (found[index].stays if span[0] == "inpatient" else found[index].care).append(Span(*span))
     for index, *span in rows(
         "select patient_index, exposure_class, start_date, end_date from trajectory.exposure_period"
     ):
@@ -142,8 +143,12 @@ class SlowWay:
         self.tapers = {name: taper | expected[name] for name, taper in tapers.items()}
         for name, change in self.changes.items():
             change["adjusted_change_nrs"] = None
+            change["adjusted_change_se_nrs"] = change["change_se_nrs"]
             if name in self.expected:
                 change["adjusted_change_nrs"] = change["distal_change_nrs"] - self.expected[name]["expected_change_nrs"]
+                change["adjusted_change_se_nrs"] = math.hypot(
+                    change["change_se_nrs"], self.expected[name]["expected_change_se_nrs"] or 0
+                )
         self.votes = {
             (name, number): said(
                 self.episodes[name],

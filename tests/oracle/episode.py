@@ -277,6 +277,11 @@ def excluded_reason(episode: Episode) -> str | None:
         # as long as it is known to be on day 90
         if gap(min(stay.end, on(day, 90)), stay.start) + 1 > 7 and stay.end >= on(day, -365):
             return "long_inpatient_stay"
+    for stay in patient.care:
+        # as far as the windows reach
+        start, end = max(stay.start, on(day, -365)), min(stay.end, on(day, 90))
+        if gap(end, start) + 1 > 7 and patient.last_dose(start, end) is None:
+            return "long_term_care_without_supply"
     if any(drug.start <= day and drug.end >= on(day, -30) for drug in patient.treated_for_disorder):
         return "opioid_use_disorder_medication"
     return None

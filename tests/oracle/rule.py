@@ -46,10 +46,10 @@ def lf01(episode: Episode, facts: dict) -> Said:
     is_dose_up = episode.kind.startswith("sham_") or facts["response_to_distal_ratio"] >= Fraction(13, 10)
     if rise < 1 or facts["proximal_change_nrs"] < LITTLE_FALL or not is_dose_up:
         return NONE
-    if not exceeds(rise, facts["change_se_nrs"], WEAK_SE):
+    if not exceeds(rise, facts["adjusted_change_se_nrs"], WEAK_SE):
         return abstain("within_measurement_error")
     is_large = rise >= 2 or rise >= THIRTY_PERCENT * facts["distal_nrs"]
-    return strong("OIH") if is_large and exceeds(rise, facts["change_se_nrs"], STRONG_SE) else weak("OIH")
+    return strong("OIH") if is_large and exceeds(rise, facts["adjusted_change_se_nrs"], STRONG_SE) else weak("OIH")
 
 
 def lf02(episode: Episode, facts: dict) -> Said:

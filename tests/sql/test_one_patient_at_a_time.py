@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipelines import sql_files
-from tests.sql import borderline, history
+from tests.sql import history
 
 OF_THE_COHORT = {sql.table for sql in sql_files.tables() if sql.header["Scope"] == "cohort"}
 # Rules that read no table of the cohort speak of one patient at a time, too.
