@@ -32,6 +32,7 @@ cycle as (
     select
         episode.episode_id,
         episode.patient_index,
+        episode.index_date,
         followed.start_date,
         followed.end_date,
         followed.end_date - $late_supply_days + 1 as late_start_date,
@@ -47,6 +48,7 @@ cycle as (
     where episode.excluded_reason is null
 ),
 
+-- What ends with the response window is read as it was known then: a later procedure masks nothing.
 scored as (
     select
         cycle.episode_id,
@@ -63,7 +65,10 @@ scored as (
             cycle.patient_index = day.patient_index
             and day.score_date between cycle.start_date and cycle.end_date
             and list_contains($pain_settings, day.setting)
-            and not day.is_masked
+            and (
+                not day.is_masked
+                or day.masked_by_date > cycle.index_date + $response_to_day
+            )
             and day.pain_nrs is not null
     group by all
 ),

@@ -206,6 +206,14 @@ def test_masked_scores_and_those_of_hospital_or_of_others_are_not_read(check, va
     check(NONE, trajectory__dose_period=GAP, trajectory__pain_day=scores(*COURSE, **values))
 
 
+@pytest.mark.parametrize(("procedure", "then"), [("D+90", NONE), ("D+91", WD)])
+def test_a_procedure_after_day_90_masks_nothing_before_it(check, procedure, then):
+    gap = supply("D-200 | D+59", "D+65 | D+200")
+    rise = ("D+50 | 4", "D+63 | 6", "D+86 | 4")
+    masked = scores(*rise, is_masked=True, masked_by_date=procedure)
+    check(then, trajectory__dose_period=gap, trajectory__pain_day=masked)
+
+
 def test_a_feed_that_was_not_delivered_is_no_denial(check):
     unread = drawn("episode_id | kind | unread_reason\n-\na | opioid_withdrawal | no_diagnosis_feed")
     check("ABSTAIN | | no_diagnosis_feed", episode__nearest_event=unread)

@@ -82,6 +82,15 @@ def test_masked_scores_and_those_of_hospital_are_not_read(check, values):
     )
 
 
+@pytest.mark.parametrize(("procedure", "late"), [("D+90", ""), ("D+91", "7")])
+def test_a_procedure_after_day_90_masks_nothing_before_it(check, procedure, late):
+    check(
+        f"start_date | late_nrs\n-\nD+63 | {late}",
+        trajectory__record_dose=fills("D+63 | D+90"),
+        trajectory__pain_day=scores("D+88 | 7", is_masked=True, masked_by_date=procedure),
+    )
+
+
 def test_a_score_that_is_not_known_is_none(check):
     check(
         "start_date | early_nrs\n-\nD+0 | 4",

@@ -79,6 +79,8 @@ interruption as (
             and event.end_date <= inside.index_date + $response_to_day
 ),
 
+-- What lies before the end of the response window is read as it was known then: a later procedure
+-- masks nothing.
 course as (
     select
         interruption.episode_id,
@@ -102,7 +104,10 @@ course as (
         on
             interruption.patient_index = day.patient_index
             and list_contains($pain_settings, day.setting)
-            and not day.is_masked
+            and (
+                not day.is_masked
+                or day.masked_by_date > interruption.index_date + $response_to_day
+            )
             and day.pain_nrs is not null
             and day.score_date between interruption.event_date - $withdrawal_days
             and least(interruption.after_to_date, interruption.index_date + $response_to_day)
