@@ -316,6 +316,23 @@ def test_shares_are_of_totals_that_are_printed(demo: Made, demo_page: Page) -> N
     assert shares > 20
 
 
+def test_the_smallest_change_that_can_be_seen_is_printed(tmp_path: Path) -> None:
+    made = make(400, "simulated", TRAINING)
+    with made.connection as connection:
+        connection.execute("delete from report.precision")
+        connection.execute(
+            "insert into report.precision by name select 'dose_led' as index_kind, 110 as judged_episodes, "
+            "66 as matched_episodes, 44 as cohort_slope_episodes, 0 as fixed_slope_episodes, "
+            "0.6 as median_distal_se_nrs, 1.04 as median_response_se_nrs, 1.2 as median_change_se_nrs, "
+            "1.97 as median_detectable_change_nrs"
+        )
+        page = made.page(tmp_path)
+    assert page.table("Errors of mean pain") == [
+        ["Dose was escalated", "110", "66 (60 %)", "44 (40 %)", "0 (0 %)", "0.60", "1.04", "1.20", "1.97"]
+    ]
+    assert "cannot be told from error in one patient" in page.text
+
+
 def test_sham_dates_stand_beside_every_rate(tmp_path: Path) -> None:
     """Votes, tiers and flags of sham dates beside those of escalations, and of these the ones that can be compared."""
     made = make(400, "simulated", TRAINING)

@@ -194,6 +194,28 @@ function_scored as (
     left join last_peg using (episode_id)
 ),
 
+-- How the episode itself stands to others, and whether its increase stayed. Where no dose was
+-- raised none can be taken back.
+course as (
+    select
+        episode_id,
+        'linked' as covariate,
+        if(is_linked, 'linked', 'not linked') as category
+    from episode.episode
+    where excluded_reason is null
+    union all
+    select
+        episode_id,
+        'increase_kept' as covariate,
+        if(
+            is_reversed,
+            'taken back within ' || $reversal_days::integer || ' days',
+            'kept for ' || $reversal_days::integer || ' days'
+        ) as category
+    from episode.episode
+    where excluded_reason is null and index_kind = 'dose_led'
+),
+
 subgroup as (
     from band
     union all by name
@@ -204,6 +226,8 @@ subgroup as (
     from drug
     union all by name
     from function_scored
+    union all by name
+    from course
 )
 
 from subgroup
