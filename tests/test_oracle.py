@@ -152,7 +152,7 @@ class SlowWay:
         self.votes = {
             (name, number): said(
                 self.episodes[name],
-                self.changes[name] | {"dechallenge": self.tapers[name], "slope_low_nrs": lows[name]},
+                self.changes[name] | {"dechallenge": self.tapers[name], "slope_low_nrs": lows.get(name) or 0.0},
             )
             for name in self.judged
             for number, said in rule.RULES.items()
@@ -187,7 +187,7 @@ def same(one: Any, other: Any) -> bool:
 def simulated(tmp_path_factory) -> Iterable[duckdb.DuckDBPyConnection]:
     """A small simulated world, from its extract to the votes."""
     folder = tmp_path_factory.mktemp("world")
-    simulator.write(simulator.simulate(100, 11), folder)
+    simulator.write(simulator.simulate(120, 11), folder)
     source = {"simulated": Source(folder=folder / "extract")}
     study = Study(name="world", title="World", sources=source, output=folder)
     with warehouse.opened(folder / "warehouse.duckdb", [folder / "extract"], study.memory_limit) as connection:
@@ -202,7 +202,7 @@ def on_the_limits() -> Iterable[duckdb.DuckDBPyConnection]:
     # so that medication for opioid use disorder excludes, and does not make the dose unknown first
     policy = DosePolicy(oud_medication="without")
     study = history.STUDY.model_copy(update={"dose_policy": policy})
-    with history.derived(borderline.histories(seed=9, patients=150), study, upto="label.vote") as connection:
+    with history.derived(borderline.histories(seed=5, patients=240), study, upto="label.vote") as connection:
         yield connection
 
 

@@ -430,7 +430,7 @@ def test_visits_that_pain_brings_about_find_more_pain(default_world):
 
 
 def test_new_pain_regions_follow_the_class_and_not_the_hyperalgesia(null_world):
-    """Even where no one has hyperalgesia, that class collects more regions after an escalation."""
+    """Even where no one has hyperalgesia, that class collects more regions, after an escalation as at any time."""
     pairs = null_world["truth/escalation"].join(null_world["truth/patient"], on="patient_id")
     codes = null_world["extract/diagnosis"].filter(pl.col("code").str.contains("^M[1257]|^R"))
     after = (pl.col("diagnosis_date") - pl.col("index_date")).dt.total_days().is_between(0, 90)
@@ -439,6 +439,28 @@ def test_new_pain_regions_follow_the_class_and_not_the_hyperalgesia(null_world):
     )  # fmt: skip
     mean = dict(count.group_by("true_class").agg(pl.col("regions").mean()).iter_rows())
     assert mean["oih"] > mean["stable"] + 0.25
+
+
+@pytest.mark.parametrize("world", ["default_world", "null_world"])
+def test_after_escalations_no_more_pain_is_coded_than_at_any_time_in_patients_of_the_same_class(world, request):
+    """Or a rule that looks for new regions would find escalations. Hyperalgesia has more while opioids are taken."""
+    world = request.getfixturevalue(world)
+    patient = world["extract/patient"].join(world["truth/patient"], on="patient_id").filter(
+        pl.col("true_class") != "oih"
+    )  # fmt: skip
+    codes = world["extract/diagnosis"].filter(pl.col("code").str.contains("^M[1257]|^R")).join(patient, on="patient_id")
+    observed = (pl.col("observation_end_date") - pl.col("observation_start_date")).dt.total_days() + 1
+    days = patient.group_by("true_class").agg(observed.sum().alias("days"))
+    rate = codes.group_by("true_class").len().join(days, on="true_class").with_columns(
+        a_day=pl.col("len") / pl.col("days")
+    )  # fmt: skip
+    followed = pl.col("observation_end_date") >= pl.col("index_date") + pl.duration(days=90)
+    escalation = world["truth/escalation"].join(patient.drop("true_class"), on="patient_id").filter(followed)
+    after = (pl.col("diagnosis_date") - pl.col("index_date")).dt.total_days().is_between(0, 90)
+    found = escalation.join(codes.select("patient_id", "diagnosis_date"), on="patient_id").filter(after).height
+    expected = escalation.join(rate, on="true_class").select(91 * pl.col("a_day").sum()).item()
+    assert expected > 200
+    assert abs(found - expected) < 3.3 * np.sqrt(1.2 * expected)  # windows overlap where escalations follow closely
 
 
 def test_surgery_brings_a_procedure_and_inpatient_scores(default_world):
@@ -519,18 +541,28 @@ def test_what_helps_with_stopping_comes_with_cuts_and_stops():
     assert set(antagonist["drug_text"]) == {"naltrexone 4.5 MG Oral Capsule"}
 
 
-def test_notes_name_hyperalgesia_rarely_where_it_is_and_hardly_ever_where_it_is_not():
+@pytest.mark.parametrize(("hyperalgesia_nrs", "share"), [(1, 0.05), (0.99, 0.002)])
+def test_notes_name_hyperalgesia_rarely_where_it_is_and_hardly_ever_where_it_is_not(hyperalgesia_nrs, share):
     rng = np.random.default_rng(3)
-    clinic = lived_clinic(400, World(days=400))
-    n = 40_000
-    for y_state, share in ((1, 0.05), (0, 0.002)):
-        escalation = pl.DataFrame(
-            {"patient_id": np.zeros(n, dtype=int), "index_date": [datetime.date(2021, 1, 2)] * n, "y_state": y_state}
-        )
-        mention = note_mentions(rng, clinic, escalation)
-        assert set(mention["concept"]) == {"opioid_induced_hyperalgesia"}
-        assert mention.filter(~pl.col("is_negated")).height / n == pytest.approx(share, rel=0.3)
-        assert mention.filter(pl.col("is_negated")).height / n == pytest.approx(0.005, rel=0.3)
+    clinic = lived_clinic(500, World(days=514))
+    clinic.people.first_day[:], clinic.people.last_day[:] = 0, 513
+    clinic.hyperalgesia[:], clinic.is_treated[:] = hyperalgesia_nrs, True
+    mention = pl.concat([note_mentions(rng, clinic) for _ in range(100)])
+    windows = 100 * 500 * 2  # of 257 days
+    assert set(mention["concept"]) == {"opioid_induced_hyperalgesia"}
+    assert mention.filter(~pl.col("is_negated")).height / windows == pytest.approx(share, rel=0.25)
+    assert mention.filter(pl.col("is_negated")).height / windows == pytest.approx(0.005, rel=0.25)
+    clinic.is_treated[:] = False
+    assert note_mentions(rng, clinic).is_empty()
+
+
+def test_codes_and_notes_are_drawn_without_a_look_at_escalations():
+    clinic = lived_clinic(300, World(days=400, prevalence=0.3))
+    tables = [(diagnoses(np.random.default_rng(1), clinic), note_mentions(np.random.default_rng(1), clinic))]
+    assert clinic.escalations
+    clinic.escalations = []
+    tables.append((diagnoses(np.random.default_rng(1), clinic), note_mentions(np.random.default_rng(1), clinic)))
+    assert all(before.equals(after) for before, after in zip(*tables, strict=True))
 
 
 def test_the_peg_is_the_mean_of_three_items_and_follows_pain(default_world):
@@ -588,6 +620,21 @@ def test_codes_are_drawn_from_the_class_and_never_from_the_hyperalgesia():
     assert codes[0].equals(codes[1])
     clinic.people.true_class[:] = "oih"
     assert diagnoses(np.random.default_rng(1), clinic).height > codes[0].height
+
+
+def test_other_regions_are_coded_at_the_rate_of_the_class_and_of_hyperalgesia_only_while_opioids_are_taken():
+    clinic = lived_clinic(600, World(days=450))
+    clinic.people.first_day[:], clinic.people.last_day[:] = 0, 449
+
+    def in_90_days(true_class, is_treated):
+        clinic.people.true_class[:], clinic.is_treated[:] = true_class, is_treated
+        codes = diagnoses(np.random.default_rng(1), clinic).filter(pl.col("code").str.contains("^M[1257]|^R"))
+        return (codes.filter(pl.col("code") != "M797").height - 3 * 600 * 450 / 365) / (600 * 450 / 90)
+
+    assert in_90_days("oih", True) == pytest.approx(0.9, abs=0.08)
+    assert in_90_days("oih", False) == pytest.approx(0.3, abs=0.08)
+    assert in_90_days("progression", False) == pytest.approx(0.5, abs=0.08)
+    assert in_90_days("stable", True) == pytest.approx(0.3, abs=0.08)
 
 
 @settings(max_examples=25, deadline=None)

@@ -107,7 +107,6 @@ def _simulate_block(part: tuple[int, int, int], seed: int, world: World) -> Bloc
             clinic.prescribe(day)
         clinic.live(day)
     diagnoses, procedures = tables.diagnoses(table_rng[0], clinic), tables.procedures(table_rng[1], clinic)
-    escalations = tables.true_escalations(clinic)
     block = {
         "extract/patient": tables.patients(table_rng[2], people),
         "extract/prescription": tables.prescriptions(table_rng[3], clinic),
@@ -116,9 +115,9 @@ def _simulate_block(part: tuple[int, int, int], seed: int, world: World) -> Bloc
         "extract/diagnosis": diagnoses,
         "extract/procedure": procedures,
         "extract/encounter": tables.encounters(clinic, diagnoses, procedures),
-        "extract/note_mention": tables.note_mentions(table_rng[5], clinic, escalations),
+        "extract/note_mention": tables.note_mentions(table_rng[5], clinic),
         "truth/patient": tables.true_patients(people),
-        "truth/escalation": escalations,
+        "truth/escalation": tables.true_escalations(clinic),
     }
     # Sorted by every column, so that the order of rows tells nothing of how they arose.
     in_cohort = pl.col("patient_id") + first_patient

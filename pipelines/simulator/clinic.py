@@ -74,6 +74,7 @@ class Clinic:
         self.nociception, self.noises, self.analgesia, self.hyperalgesia, self.withdrawal = (
             np.full(history, np.nan, dtype=np.float32) for _ in range(5)
         )
+        self.is_treated = np.zeros(history, dtype=bool)  # any opioid taken that day
         self.fills: list[tuple[Array, ...]] = []
         self.scores: list[tuple[Array, ...]] = []
         self.functions: list[tuple[Array, ...]] = []
@@ -104,6 +105,7 @@ class Clinic:
             row = day + BASELINE_DAYS
             self.nociception[row], self.noises[row], self.analgesia[row] = nociception, self.noise, analgesia
             self.hyperalgesia[row], self.withdrawal[row] = self.state.hyperalgesia_nrs, withdrawal
+            self.is_treated[row] = intake > 0
 
     def happen(self, day: int) -> None:
         """What comes from outside: surgery, injury, a stay in hospital for something else, another prescriber."""

@@ -1,9 +1,10 @@
 """What the health system delivers and what was true, as tables of a block of patients.
 
 The record is less than what happened: supplies without days, early and double fills, strengths and quantities
-in the wrong unit, scores that could not be taken. Codes of new pain regions follow the true class, never the
-hyperalgesia itself, so that they carry no more than a coding habit would. Each table draws from a generator of its
-own. Patients are numbers within the block here, and rows have none yet.
+in the wrong unit, scores that could not be taken. Codes of other pain regions follow the true class, never the
+hyperalgesia itself, so that they carry no more than a coding habit would; and neither they nor what notes say wait
+for an escalation, or a rule that looks for them would find escalations. Each table draws from a generator of its own.
+Patients are numbers within the block here, and rows have none yet.
 """
 
 from datetime import date
@@ -25,6 +26,8 @@ FIRST_DATE = date(2021, 1, 1)
 REGION_SHARES = {"M5450": 0.38, "M1711": 0.14, "M542": 0.10, "M1611": 0.08, "M25511": 0.08, "M79641": 0.05,
                  "M79671": 0.05, "R519": 0.05, "R109": 0.04, "R0789": 0.03}  # fmt: skip
 REGION_CODES = np.array(list(REGION_SHARES))
+# Codes of other regions in 90 days (assumed); in hyperalgesia while opioids are taken, else as in any other class.
+OIH_OTHER_REGIONS, PROGRESSION_OTHER_REGIONS, OTHER_REGIONS = 0.9, 0.5, 0.3
 # Chronic overlapping pain conditions: mostly fibromyalgia, irritable bowel, chronic migraine.
 OVERLAPPING_CODES = np.array(["M797", "M797", "M797", "K589", "G43709"])
 INJURY_CODES = np.array(["S39012A", "S32010A", "S52501A", "S83206A"])
@@ -142,12 +145,11 @@ def diagnoses(rng: np.random.Generator, clinic: Clinic) -> pl.DataFrame:
 
     who, day = scatter(rng, everyone, 3 * span / 365, 0, span)
     rows.append((who, day, REGION_CODES[region[who]]))
-    who, day = scatter(rng, everyone, 0.3 * span / 365, 0, span)
-    rows.append((who, day, other_region(who)))
-    raised, raised_day, *_ = _stack(clinic.escalations)
-    new_regions = np.where(is_oih, 0.9, np.where(is_progression, 0.5, 0.3))
-    who, day = scatter(rng, raised, new_regions[raised], raised_day, 91)
-    rows.append((who, day, other_region(who)))
+    in_90_days = np.select([is_oih, is_progression], [OIH_OTHER_REGIONS, PROGRESSION_OTHER_REGIONS], OTHER_REGIONS)
+    who, day = scatter(rng, everyone, in_90_days * span / 90, 0, span)
+    is_untreated = is_oih[who] & ~clinic.is_treated[day + BASELINE_DAYS, who]
+    kept = ~is_untreated | (rng.random(len(who)) < OTHER_REGIONS / OIH_OTHER_REGIONS)
+    rows.append((who[kept], day[kept], other_region(who[kept])))
     overlapping = np.flatnonzero(rng.random(n) < np.where(is_oih, 0.22, 0.12))
     who, day = scatter(rng, overlapping, 1.5 * span / 365, 0, span)
     rows.append((who, day, pick(rng, OVERLAPPING_CODES, n)[who]))
@@ -238,23 +240,28 @@ def encounters(clinic: Clinic, diagnoses: pl.DataFrame, procedures: pl.DataFrame
     return pl.concat([ambulatory.join(inside, on=["patient_id", "start_date"], how="anti"), stay])
 
 
-def note_mentions(rng: np.random.Generator, clinic: Clinic, escalations: pl.DataFrame) -> pl.DataFrame:
-    """Notes that name hyperalgesia after an escalation: few where it is there, fewer where not; some deny it."""
-    who, n = escalations["patient_id"].to_numpy(), len(escalations)
-    index_day = (escalations["index_date"] - FIRST_DATE).dt.total_days().to_numpy()
-    is_there, luck = escalations["y_state"].to_numpy() == 1, rng.random(n)
-    is_affirmed = luck < np.where(is_there, 0.05, 0.002)
-    is_denied = luck > 0.995
-    day = index_day + rng.integers(14, 271, n)
+def note_mentions(rng: np.random.Generator, clinic: Clinic) -> pl.DataFrame:
+    """Notes that name hyperalgesia in patients on opioids: few where it is there, fewer where not; some deny it.
+
+    Affirmed in a window of 257 days in 5 % of those with 1 NRS of it, in 0.2 % of the others; denied in 0.5 %.
+    """
+    span = len(clinic.nociception) - BASELINE_DAYS - TRUTH_DAYS
+    highest, usual, denied = 0.05, 0.002, 0.005
+    who, day = scatter(rng, np.arange(clinic.n), (highest + denied) * span / 257, 0, span)
+    is_there = clinic.hyperalgesia[day + BASELINE_DAYS, who] >= 1
+    luck = (highest + denied) * rng.random(len(who))
+    is_affirmed = luck < np.where(is_there, highest, usual)
+    is_denied = luck > highest
     table = pl.DataFrame(
         {
             "patient_id": who,
             "mention_date": _dates(day),
-            "concept": pl.repeat("opioid_induced_hyperalgesia", n, eager=True),
+            "concept": pl.repeat("opioid_induced_hyperalgesia", len(who), eager=True),
             "is_negated": is_denied,
         }
     )
-    return table.filter((is_affirmed | is_denied) & _observed(clinic.people, who, day))
+    is_treated = clinic.is_treated[day + BASELINE_DAYS, who]
+    return table.filter((is_affirmed | is_denied) & is_treated & _observed(clinic.people, who, day))
 
 
 def true_patients(people: People) -> pl.DataFrame:

@@ -30,6 +30,7 @@ readable as (
     from episode.dechallenge as dechallenge
 ),
 
+-- Nobody is untapered whose dose fell as far while pain was read, be it in a taper or not.
 -- Matching asks for the same source, calendar month of the cut and dose band, and for B1 and pain
 -- before the cut within the caliper. Where dates are shifted the calendar says nothing.
 scored as (
@@ -55,7 +56,8 @@ scored as (
         floor(readable.before_nrs / $match_caliper_nrs)::integer as before_cell,
         readable.not_readable_reason is null as is_tapered,
         not readable.is_taper
-        and readable.cut_share is not null
+        and readable.cut_share < $taper_min_cut
+        and readable.kept_cut_share < $taper_min_cut
         and readable.is_observable
         and readable.before_week_count >= $min_scored_weeks
         and readable.after_week_count >= $min_scored_weeks as is_untapered

@@ -19,12 +19,13 @@ judged as (
     where excluded_reason is null and not_classifiable_reason is null
 ),
 
--- Only what is new: nothing of its kind before it for long enough.
+-- Only what is new: nothing of its kind before it for long enough. Of the antagonists only
+-- naltrexone treats pain; what reverses an overdose or acts on the gut alone does not.
 begun_drug as (
     select
         patient_index,
         case
-            when exposure_class in ('full_dose_naltrexone', 'opioid_antagonist') then 'antagonist'
+            when exposure_class = 'full_dose_naltrexone' then 'antagonist'
             when exposure_class = 'naltrexone' then 'naltrexone_of_unknown_dose'
             when exposure_class in ('snri', 'tca', 'ssri', 'other_antidepressant')
                 then 'antidepressant'
@@ -34,9 +35,8 @@ begun_drug as (
     from trajectory.exposure_period
     where
         exposure_class in (
-            'full_dose_naltrexone', 'opioid_antagonist', 'naltrexone', 'low_dose_naltrexone',
-            'gabapentinoid', 'snri', 'tca', 'ssri', 'other_antidepressant', 'nsaid',
-            'acetaminophen'
+            'full_dose_naltrexone', 'naltrexone', 'low_dose_naltrexone', 'gabapentinoid', 'snri',
+            'tca', 'ssri', 'other_antidepressant', 'nsaid', 'acetaminophen'
         )
     qualify
         coalesce(

@@ -28,6 +28,8 @@ scored as (
             when profile.proximal_mme < 90 then '50 to 89'
             else '90 and over'
         end as dose_band,
+        floor(profile.distal_nrs / $match_caliper_nrs)::integer as distal_cell,
+        floor(profile.proximal_nrs / $match_caliper_nrs)::integer as proximal_cell,
         feed.has_adjuvants,
         feed.has_procedures
     from episode.episode_profile as profile
@@ -47,6 +49,17 @@ responded as (
     where response.change_nrs is not null
 ),
 
+-- Whoever is within the caliper is in the same cell or in one beside it.
+neighbourhood as (
+    select
+        responded.* exclude (distal_cell, proximal_cell),
+        responded.distal_cell + distal_step as distal_cell,
+        responded.proximal_cell + proximal_step as proximal_cell
+    from responded
+    cross join unnest([-1, 0, 1]) as d (distal_step)
+    cross join unnest([-1, 0, 1]) as p (proximal_step)
+),
+
 -- Who could not be seen to have the response is nobody without it.
 candidate as (
     select
@@ -62,13 +75,15 @@ candidate as (
             + abs(responded.prior_therapy_days - other.prior_therapy_days) / 365,
             9
         ) as distance
-    from responded
+    from neighbourhood as responded
     inner join scored as other
         on
             responded.index_kind = other.index_kind
             and responded.source = other.source
             and responded.calendar_month is not distinct from other.calendar_month
             and responded.dose_band = other.dose_band
+            and responded.distal_cell = other.distal_cell
+            and responded.proximal_cell = other.proximal_cell
             and responded.patient_index <> other.patient_index
             and round(abs(responded.distal_nrs - other.distal_nrs), 9) <= $match_caliper_nrs
             and round(abs(responded.proximal_nrs - other.proximal_nrs), 9) <= $match_caliper_nrs

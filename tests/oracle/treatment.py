@@ -60,6 +60,35 @@ def takes_back_a_short_rise(patient: Patient, last: date, day: date) -> bool:
     return is_known and before.dose_mme <= days[day].dose_mme and gap(day, first) <= 30
 
 
+def rises(patient: Patient) -> list[date]:
+    """First days of a dose 5 % above the known one before, of which none in the next 30 days is below; or from none."""
+    days, covered = patient.days, sorted(patient.days)
+    levels = {
+        day: Fraction(days[day].dose_mme)
+        for day in covered
+        if not days[day].is_lower_bound and days.get(day - ONE_DAY) != days[day]
+    }
+    for last, following in zip(covered, [*covered[1:], None], strict=True):
+        if following is None or gap(following, last) - 1 > 30:
+            levels[on(last, 1)] = Fraction(0)
+    found = []
+    for before, day in pairwise(sorted(levels)):
+        lowest = min(dose for other, dose in levels.items() if day <= other <= on(day, 30))
+        if levels[day] > 0 and levels[before] <= Fraction(95, 100) * lowest:
+            found.append(day)
+    return found
+
+
+def tapers(patient: Patient, cut_days: list[date]) -> list[tuple[date, date, date | None]]:
+    """First and last cut of each taper, and the rise that ends it. A cut that is undone within 30 days is none."""
+    cuts_before: dict[date | None, list[date]] = {}
+    for day in cut_days:
+        rise = min((other for other in rises(patient) if other > day), default=None)
+        if rise is None or gap(rise, day) > 30:
+            cuts_before.setdefault(rise, []).append(day)
+    return [(min(found), max(found), rise) for rise, found in cuts_before.items()]
+
+
 def dechallenge(episode: Episode, response: Fraction | None) -> dict:
     patient, end = episode.patient, episode.followed_to
     found = [
@@ -72,14 +101,18 @@ def dechallenge(episode: Episode, response: Fraction | None) -> dict:
         and dose <= Fraction(95, 100) * response
     ]
     middle = on(episode.day, sum(CONFIRMATION) // 2)
-    first, last = min(found, default=middle), max(found, default=middle)
-    after = known_dose(patient, last, on(last, 59))
+    sized = []
+    for first, last, rise in tapers(patient, found) or [(middle, middle, None)]:
+        measured_to = on(last, 59) if rise is None else min(on(last, 59), rise - ONE_DAY)
+        share = share_cut(known_dose(patient, last, measured_to), response)
+        sized.append((share is None or share < Fraction(25, 100), share is not None, first, last, share))
+    *_, first, last, cut_share = min(sized, key=lambda one: one[:3])
     read_to = None if end is None else min(on(last, 180), end)
     kept = known_dose(patient, on(last, 28), read_to) if read_to is not None and read_to >= on(last, 28) else None
     before_weeks = window.weeks(patient, on(first, -90), on(first, -1))
     after_weeks = window.weeks(patient, on(last, 28), on(last, 180))
-    cut_share, kept_share = share_cut(after, response), share_cut(kept, response)
-    is_taper = bool(found) and cut_share is not None and cut_share >= Fraction(25, 100)
+    kept_share = share_cut(kept, response)
+    is_taper = bool(tapers(patient, found)) and cut_share is not None and cut_share >= Fraction(25, 100)
     is_observable = end is not None and end >= on(last, 28 + 90)
     reason = None
     if cut_share is None:
@@ -138,6 +171,8 @@ def expected_dechallenges(found: dict[str, tuple[Episode, dict, dict]]) -> dict[
         for one in scored.values()
         if not one["is_taper"]
         and one["cut_share"] is not None
+        and one["kept_cut_share"] is not None
+        and max(one["cut_share"], one["kept_cut_share"]) < Fraction(25, 100)
         and one["is_observable"]
         and one["before_week_count"] >= 2
         and one["after_week_count"] >= 2

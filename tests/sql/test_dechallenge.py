@@ -148,20 +148,141 @@ def test_a_cut_after_follow_up_is_not_seen(check):
     check("first_cut_date | is_taper\n-\nD+273 | false", cut_on(120), follow_up_end_date="D+119")
 
 
+def test_a_fall_that_takes_back_a_rise_of_at_most_30_days_is_no_cut(check):
+    """The overlap of an early refill, or an acute course."""
+    check(
+        "first_cut_date | last_cut_date\n-\nD+120 | D+120",
+        periods("D-100 | D+119 | 60\nD+120 | D+199 | 30\nD+200 | D+229 | 55\nD+230 | D+900 | 30"),
+    )
+
+
+# One taper: cuts until the dose is raised again
+
+
+TAPER = "first_cut_date | last_cut_date | after_cut_mme | cut_share | is_taper\n-\n"
+
+
 @pytest.mark.parametrize(
-    ("bump_end", "last_cut"),
+    ("raised", "last_cut"),
     [
-        # the overlap of an early refill, or an acute course
-        ("D+229", "D+120"),
-        # a rise that lasted
-        ("D+230", "D+231"),
+        # for 30 days: the cut after it is of the same taper
+        ("D+200 | D+229 | 55\nD+230", "D+230"),
+        # for longer: another taper has begun
+        ("D+200 | D+230 | 55\nD+231", "D+120"),
+        # of 5 percent of the new dose, and of less: a new strength or package size
+        ("D+200 | D+299 | 31.6\nD+300", "D+120"),
+        ("D+200 | D+299 | 31.5\nD+300", "D+300"),
+        # in two steps, of which the first is short
+        ("D+200 | D+209 | 40\nD+210 | D+299 | 50\nD+300", "D+120"),
+        # after an overlap, and after a gap
+        ("D+200 | D+203 | 90\nD+204 | D+299 | 60\nD+300", "D+120"),
+        ("D+205 | D+299 | 60\nD+300", "D+120"),
     ],
 )
-def test_a_fall_that_takes_back_a_rise_of_at_most_30_days_is_no_cut(check, bump_end, last_cut):
-    after = {"D+229": "D+230", "D+230": "D+231"}[bump_end]
+def test_a_taper_ends_when_the_dose_is_raised_for_more_than_30_days(check, raised, last_cut):
     check(
-        f"first_cut_date | last_cut_date\n-\nD+120 | {last_cut}",
-        periods(f"D-100 | D+119 | 60\nD+120 | D+199 | 30\nD+200 | {bump_end} | 55\n{after} | D+900 | 30"),
+        f"first_cut_date | last_cut_date | is_taper\n-\nD+120 | {last_cut} | true",
+        periods(f"D-100 | D+119 | 60\nD+120 | D+199 | 30\n{raised} | D+900 | 20"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("raised_on", "then"),
+    [
+        ("D+150", "D+300 | D+300 | 15 | 0.75 | true"),
+        ("D+151", "D+120 | D+120 | 30 | 0.5 | true"),
+    ],
+)
+def test_a_cut_that_is_taken_back_within_30_days_is_no_cut(check, raised_on, then):
+    low_end = {"D+150": "D+149", "D+151": "D+150"}[raised_on]
+    check(
+        TAPER + then,
+        periods(f"D-100 | D+119 | 60\nD+120 | {low_end} | 30\n{raised_on} | D+299 | 60\nD+300 | D+900 | 15"),
+    )
+
+
+def test_what_a_cut_left_is_read_until_the_dose_is_raised_again(check):
+    """Over 60 days the mean would be 49.3 MME, and the patient one without a taper."""
+    check(
+        TAPER + "D+120 | D+120 | 40 | 0.333333333 | true",
+        periods("D-100 | D+119 | 60\nD+120 | D+151 | 40\nD+152 | D+900 | 60"),
+    )
+
+
+def test_a_taper_is_not_lost_when_the_dose_is_raised_again_and_then_cut_a_little(check):
+    check(
+        TAPER + "D+120 | D+148 | 15 | 0.75 | true",
+        periods("D-100 | D+119 | 60\nD+120 | D+147 | 30\nD+148 | D+247 | 15\nD+248 | D+399 | 60\nD+400 | D+900 | 54"),
+    )
+
+
+def test_of_two_tapers_the_first_that_informs_counts_with_its_own_dates_and_pain(check):
+    twice = "D-100 | D+119 | 60\nD+120 | D+219 | {}\nD+220 | D+319 | 60\nD+320 | D+347 | 45\nD+348 | D+900 | 15"
+    scores = pain("score_date | pain_nrs\n-\nD+100 | 6\nD+160 | 4\nD+300 | 8\nD+400 | 2")
+    change = "first_cut_date | last_cut_date | cut_share | is_taper | before_nrs | after_nrs\n-\n"
+    check(change + "D+120 | D+120 | 0.5 | true | 6 | 6", periods(twice.format(30)), pain=scores)
+    check(change + "D+320 | D+348 | 0.75 | true | 8 | 2", periods(twice.format(50)), pain=scores)
+
+
+def test_without_a_taper_that_informs_the_first_stands_for_all(check):
+    check(
+        TAPER + "D+120 | D+120 | 50 | 0.166666667 | false",
+        periods("D-100 | D+119 | 60\nD+120 | D+219 | 50\nD+220 | D+319 | 60\nD+320 | D+900 | 48"),
+    )
+
+
+def test_a_taper_of_unknown_size_stands_before_one_that_does_not_inform(check):
+    check(
+        TAPER + "D+320 | D+320 | | | false",
+        periods(
+            """start_date | end_date | dose_mme | is_lower_bound
+            -
+            D-100 | D+119 | 60 | false
+            D+120 | D+219 | 50 | false
+            D+220 | D+319 | 60 | false
+            D+320 | D+350 | 20 | false
+            D+351 | D+900 | 20 | true"""
+        ),
+    )
+
+
+def test_a_dose_unknown_between_two_of_the_same_is_no_rise(check):
+    check(
+        "first_cut_date | last_cut_date\n-\nD+120 | D+300",
+        periods(
+            """start_date | end_date | dose_mme | is_lower_bound
+            -
+            D-100 | D+119 | 60 | false
+            D+120 | D+199 | 30 | false
+            D+200 | D+219 | 0  | true
+            D+220 | D+299 | 30 | false
+            D+300 | D+900 | 15 | false"""
+        ),
+    )
+
+
+def test_a_taper_to_nothing_ends_with_the_therapy_and_what_begins_again_is_another(check):
+    stopped = "D-100 | D+119 | 60\nD+120 | D+147 | 30"
+    check(TAPER + "D+120 | D+148 | 0 | 1 | true", periods(stopped))
+    course = f"{stopped}\nD+248 | D+254 | 20"
+    check(TAPER + "D+120 | D+148 | 0 | 1 | true", periods(course))
+    again = f"{stopped}\nD+248 | D+347 | 60\nD+348 | D+900 | 50"
+    check(TAPER + "D+120 | D+148 | 0 | 1 | true", periods(again))
+
+
+def test_one_patients_rise_ends_no_other_ones_taper(check_sql):
+    own = "1 | D-100 | D+119 | 60\n1 | D+120 | D+299 | 30\n1 | D+300 | D+900 | 15"
+    other = "2 | D-100 | D+199 | 20\n2 | D+200 | D+900 | 60"
+    check_sql(
+        TABLE,
+        given={
+            "episode.episode": episode(),
+            "episode.window_dose": RESPONSE,
+            "trajectory.dose_period": drawn(
+                f"patient_index | start_date | end_date | dose_mme\n-\n{own}\n{other}", is_lower_bound=False
+            ),
+        },
+        then=drawn("first_cut_date | last_cut_date\n-\nD+120 | D+300"),
     )
 
 
@@ -214,8 +335,8 @@ def test_a_dose_unknown_within_60_days_of_the_cut_leaves_its_size_unknown(check,
 
 def test_the_dose_after_the_cut_is_a_mean_over_60_days_with_or_without_supply(check):
     check(
-        "after_cut_mme\n-\n25",
-        periods("D-100 | D+119 | 60\nD+120 | D+139 | 30\nD+160 | D+178 | 30\nD+179 | D+900 | 330"),
+        "after_cut_mme\n-\n20",
+        periods("D-100 | D+119 | 60\nD+120 | D+139 | 30\nD+160 | D+178 | 30\nD+179 | D+179 | 30\nD+180 | D+900 | 31"),
     )
 
 

@@ -9,14 +9,14 @@ PATIENTS = "patient_index | source\n-\n" + "\n".join(f"{number} | north" for num
 
 
 def tapered(drawing: str, **values: object) -> str:
-    """Tapers from 60 MME, cut on day 120, that can be read, but for the columns drawn."""
+    """Tapers from 60 MME by half, cut on day 120, that can be read, but for the columns drawn; others cut nothing."""
+    for share in ("cut_share", "kept_cut_share"):
+        drawing = with_share(drawing, share)
     header = {name.strip() for name in drawing.strip().splitlines()[0].split("|")}
     same = {
         "patient_index": 1,
         "first_cut_date": "D+120",
         "response_mme": 60,
-        "cut_share": 0.5,
-        "kept_cut_share": 0.5,
         "is_taper": True,
         "is_observable": True,
         "before_nrs": 5,
@@ -25,6 +25,16 @@ def tapered(drawing: str, **values: object) -> str:
         "change_nrs": -2,
     } | values
     return drawn(drawing, **{name: value for name, value in same.items() if name not in header})
+
+
+def with_share(drawing: str, share: str) -> str:
+    header, _, *rows = drawing.strip().splitlines()
+    names = [name.strip() for name in header.split("|")]
+    if share in names:
+        return drawing
+    is_taper = [row.split("|")[names.index("is_taper")].strip() if "is_taper" in names else "true" for row in rows]
+    cut = [0.5 if said == "true" else 0 for said in is_taper]
+    return "\n".join([f"{header} | {share}", "-", *(f"{row} | {value}" for row, value in zip(rows, cut, strict=True))])
 
 
 def changes(ids: str = "abcdefghij", distal: str = "") -> str:
@@ -180,6 +190,64 @@ def test_only_untapered_episodes_that_can_be_read_are_compared_with(check):
         f          | 6             | false    | true          | 0         | 9                 | 1                | -9
         """,
         "episode_id | expected_by\n-\na | nobody\nb | nobody\nc |\nd |\ne |\nf |",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cut", "kept", "is_compared"),
+    [
+        ("0.2", "0.249", True),
+        ("0", "-0.5", True),
+        # a taper that informs, in the days on which pain is read
+        ("0.2", "0.25", False),
+        # a dose that fell unseen, as after days of unknown dose
+        ("0.25", "0", False),
+        ("0", "", False),
+    ],
+)
+def test_nobody_whose_dose_fell_as_in_a_taper_is_compared_with(check, cut, kept, is_compared):
+    check(
+        f"{HEAD} | cut_share | kept_cut_share\n-\na | 1 | true | -2 | 0.5 | 0.5\nb | 2 | false | -1 | {cut} | {kept}",
+        f"episode_id | matched_count\n-\na | {int(is_compared)}\nb | 0",
+    )
+
+
+def test_a_taper_that_was_undone_makes_no_one_a_comparison(check_sql):
+    """Of patient 2 the dose was tapered, raised again and cut a little: both tables, from the doses on."""
+    doses = """
+        patient_index | start_date | end_date | dose_mme
+        -
+        1             | D-100      | D+119    | 60
+        1             | D+120      | D+900    | 30
+        2             | D-100      | D+119    | 60
+        2             | D+120      | D+159    | 30
+        2             | D+160      | D+399    | 60
+        2             | D+400      | D+900    | 54
+    """
+    days = "\n".join(f"{patient} | D+{day} | 5" for patient in (1, 2) for day in (50, 100, 150, 200, 320, 500))
+    check_sql(
+        "episode.dechallenge",
+        TABLE,
+        given={
+            "episode.episode": drawn(
+                "episode_id | patient_index\n-\na | 1\nb | 2", index_date="D+0", follow_up_end_date="D+900"
+            ),
+            "episode.window_dose": drawn("episode_id\n-\na\nb", mean_mme=60, window_name="R"),
+            "trajectory.dose_period": drawn(doses, is_lower_bound=False),
+            "trajectory.pain_day": drawn(
+                f"patient_index | score_date | pain_nrs\n-\n{days}", setting="outpatient", is_masked=False
+            ),
+            "episode.episode_change": changes("ab"),
+            "clean.patient": PATIENTS,
+        },
+        then=drawn(
+            """
+            episode_id | first_cut_date | not_readable_reason | expected_by
+            -
+            a          | D+120          |                     | nobody
+            b          | D+120          | dose_raised_again   |
+            """
+        ),
     )
 
 

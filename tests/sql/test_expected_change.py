@@ -131,6 +131,23 @@ def test_of_many_the_four_most_alike_are_taken(check):
     )
 
 
+def test_the_many_dates_of_one_maintainer_crowd_nobody_out(check):
+    check(
+        """m1 | 2 | sham_maintainer | 1 | 5
+           m2 | 2 | sham_maintainer | 2 | 5
+           m3 | 2 | sham_maintainer | 4 | 5
+           m4 | 2 | sham_maintainer | 5 | 5
+           m5 | 2 | sham_maintainer | 6 | 5
+           n  | 3 | sham_maintainer | 0 | 6""",
+        only_case(
+            "a | matched_maintainers | 2 | 0.5",
+            *(f"m{number} | matched_maintainers | 1 | 0" for number in range(1, 6)),
+            "n | matched_maintainers | 1 | 1",
+        ),
+        column="distal_nrs",
+    )
+
+
 def test_a_region_of_coded_pain_weighs_as_much_as_a_point_of_pain(check_sql):
     check_sql(
         TABLE,

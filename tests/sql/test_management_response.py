@@ -51,7 +51,7 @@ def test_the_first_of_its_kind_counts(check):
     [
         ("low_dose_naltrexone", "low_dose_naltrexone"),
         ("full_dose_naltrexone", "antagonist"),
-        ("opioid_antagonist", "antagonist"),
+        ("opioid_antagonist", None),
         ("naltrexone", "naltrexone_of_unknown_dose"),
         ("gabapentinoid", "gabapentinoid"),
         ("snri", "antidepressant"),
@@ -175,6 +175,37 @@ def test_pain_of_a_matched_episode_is_read_around_the_same_day(check_sql):
 )
 def test_a_match_is_another_patient_of_the_same_kind_and_band_within_the_caliper(check_sql, other):
     compared(check_sql, MATCHED + "a | taper | -2 | 0 |", other)
+
+
+@pytest.mark.parametrize(
+    ("caliper", "distal", "proximal", "count"),
+    [
+        (1, 6, 4, 1),
+        (1, 4, 6, 1),
+        (1, 3.999, 5, 0),
+        (1, 5, 6.001, 0),
+        # 0.3 does not divide 5, and is none of its binary neighbours
+        (0.3, 5.3, 4.7, 1),
+        (0.3, 4.7, 5.3, 1),
+        (0.3, 5.301, 5, 0),
+        (0.3, 5, 4.699, 0),
+        (2.5, 2.5, 7.5, 1),
+        (2.5, 7.501, 5, 0),
+    ],
+)
+def test_everyone_within_the_caliper_is_found_whatever_it_is(check_sql, caliper, distal, proximal, count):
+    change = "-0.5" if count else ""
+    compared(
+        check_sql,
+        f"{MATCHED}a | taper | -2 | {count} | {change}",
+        f"b | 2 | dose_led | 60 | {distal} | {proximal} | 400",
+        match_caliper_nrs=caliper,
+    )
+
+
+def test_where_dates_are_shifted_pain_and_dose_alone_decide_who_is_matched(check_sql):
+    far = B.replace("b |", "c |").replace("| 2 |", "| 3 |").replace("| 5 | 5 |", "| 5 | 9 |")
+    compared(check_sql, MATCHED + "a | taper | -2 | 1 | -0.5", f"{B}\n{far}", shifted_sources=["north"])
 
 
 def test_an_episode_with_the_response_is_no_comparison(check_sql):

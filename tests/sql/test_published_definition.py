@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.conftest import select
 from tests.sql.drawing import drawn
 
 TABLE = "report.published_definition"
@@ -100,3 +101,19 @@ def test_a_figure_of_nobody_is_unknown_and_stands_beside_the_world_without_hyper
         0             | 0                |              | 0.3             | 0.1           | 5
     """
     check(then, figure("hayes_2020", "later_difference_nrs", "NRS point"), world=world)
+
+
+def test_the_report_measures_every_figure_that_is_published_and_was_measured_in_the_world_without_hyperalgesia():
+    """Names meet in three places: what papers print, what the report computes, and what simulated worlds gave."""
+    cohorts = {
+        "hayes": HAYES,
+        "morasco": MORASCO,
+        "henry": "patient_index | is_escalated\n-\n1 | true",
+        "taper": "patient_index | is_tapered | is_fast\n-\n1 | true | true",
+        "surgery": "patient_index | is_persistent\n-\n1 | true",
+    }
+    connection = select(TABLE, given={f"episode.{name}_patient": drawing for name, drawing in cohorts.items()})
+    missing = "figure_value is null or null_world_mean is null or null_world_sd is null"
+    assert connection.sql(f"select definition, figure from {TABLE} where {missing}").fetchall() == []
+    published = connection.sql("select count(*) from reference.published_figure").fetchall()
+    assert connection.sql(f"select count(*) from {TABLE}").fetchall() == published

@@ -111,3 +111,22 @@ def test_an_excluded_episode_has_no_covariates(check_sql):
         "episode.covariate": "episode_id\n-\na",
     }
     check_sql(TABLE, given=given, then="episode_id\n-")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "covariate", "found"),
+    [
+        ("is_linked", True, "linked", "linked"),
+        ("is_linked", False, "linked", "not linked"),
+        ("is_reversed", True, "increase_kept", "taken back within 28 days"),
+        ("is_reversed", False, "increase_kept", "kept for 28 days"),
+    ],
+)
+def test_linked_episodes_and_increases_taken_back_are_strata(category, column, value, covariate, found):
+    episode = drawn("episode_id\n-\na", index_kind="dose_led", **{column: value})
+    assert category(covariate, episode__episode=episode) == found
+
+
+def test_where_no_dose_was_raised_none_is_taken_back(check_sql):
+    given = {"episode.episode": drawn("episode_id | index_kind\n-\na | pain_led\nb | sham_maintainer", is_linked=False)}
+    check_sql(TABLE, given=given, then="episode_id | covariate\n-\na | linked\nb | linked")
