@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipelines import sql_files
-from tests.sql import history
+from tests.sql import borderline, history
 
 OF_THE_COHORT = {sql.table for sql in sql_files.tables() if sql.header["Scope"] == "cohort"}
 BY_TEXT_OR_CODE = {"trajectory.drug_product", "trajectory.drug_code"}
