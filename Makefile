@@ -28,6 +28,9 @@ bench: .venv/installed
 	$(BIN)/python -m tests.bench.fuzz_malformed_input
 	$(BIN)/python -m tests.bench.bench_checks
 	$(BIN)/python -m tests.bench.calibrate_simulator
+	$(BIN)/python -m tests.bench.bench_windows --scores 5000000
+	$(BIN)/python -m tests.bench.bench_extracts_to_tiers --patients 10000
+	$(BIN)/python -m tests.bench.recovery --seeds 2 --patients 5000 --out build/recovery.md
 
 docs: .venv/installed
 	$(BIN)/python -m pipelines.reference_pages

@@ -262,19 +262,24 @@ def dose_decrease(period: pl.DataFrame) -> pl.DataFrame:
 
 
 def therapy_run(
-    period: pl.DataFrame, bridge_days: int = 30, span_days: int = 120, min_covered_days: int = 90
+    period: pl.DataFrame,
+    bridge_days: int = 30,
+    span_days: int = 120,
+    min_covered_days: int = 90,
+    is_across_runs: bool = False,
 ) -> pl.DataFrame:
     """Covered days joined into runs of therapy, and the day on which each run becomes long-term.
 
     Studies define long-term opioid therapy in dozens of ways. Here it is enough covered days in a trailing
-    span, after the more than 90 days with supply of Von Korff 2008, Clin J Pain 24:521.
+    span; long_term_by_supply has the other kind.
 
     Args:
         period: The timeline as dose_period returns it, in any order.
         bridge_days: Longest gap, in uncovered days, that does not end a run.
         span_days: Length of the trailing span, in days, its last day included.
         min_covered_days: Covered days in the span that make a run long-term, from 1 to span_days. A bridged
-            day is not covered, and the days of an earlier run do not count.
+            day is not covered.
+        is_across_runs: Whether days of the patient's earlier runs count, too.
 
     Returns:
         One row per run: patient_index, start_date, end_date (inclusive), covered_days, long_term_date (the
@@ -291,17 +296,18 @@ def therapy_run(
     length = end - start + 1
     gap = np.zeros_like(start)
     gap[1:] = start[1:] - end[:-1] - 1
-    is_new = np.ones(len(start), dtype=bool)
-    is_new[1:] = (patient[1:] != patient[:-1]) | (gap[1:] > bridge_days)
+    is_new_patient = np.ones(len(start), dtype=bool)
+    is_new_patient[1:] = patient[1:] != patient[:-1]
+    is_new = is_new_patient | (gap > bridge_days)
     first = np.flatnonzero(is_new)
     last = np.append(first, len(start))[1:] - 1
 
     # Number the covered days: a run is long-term on its first day n for which, back to day
     # n - min_covered_days + 1, there are at most span_days - min_covered_days uncovered days. Inside a period
     # the uncovered days so far are constant, so one search finds the earliest period to count from; taking
-    # span_days of them between runs keeps runs apart.
+    # span_days of them between runs, or between patients, keeps these apart.
     covered_before = np.cumsum(length) - length
-    uncovered_before = np.cumsum(np.where(is_new, span_days, gap))
+    uncovered_before = np.cumsum(np.where(is_new_patient if is_across_runs else is_new, span_days, gap))
     earliest = np.searchsorted(uncovered_before, uncovered_before - (span_days - min_covered_days))
     days_in = np.maximum(covered_before[earliest] + min_covered_days - 1 - covered_before, 0)
     never = np.iinfo(np.int32).max
@@ -315,6 +321,57 @@ def therapy_run(
             "long_term_date": _dates(long_term).set(pl.Series(long_term == never), None),
         }
     )
+
+
+def long_term_by_supply(
+    run: pl.DataFrame,
+    fill: pl.DataFrame,
+    min_run_days: int = 91,
+    min_supply_days: int = 120,
+    min_fills: int = 10,
+    span_days: int = 365,
+) -> pl.DataFrame:
+    """Runs of therapy that become long-term by how long they last and how much was handed out in them.
+
+    After Von Korff 2008, Clin J Pain 24:521: more than 90 days, with 120 days of supply or 10 fills in a year.
+
+    Args:
+        run: Runs as therapy_run returns them.
+        fill: Supplies handed out: patient_index, start_date, days_supply (null if unknown: a fill that adds no
+            days), in any order. Those outside any run do not count.
+        min_run_days: Days that the run has lasted, bridged gaps and the day itself included.
+        min_supply_days: Days of supply handed out in the run within the span.
+        min_fills: Fills in the run within the span, which suffice, too.
+        span_days: Length of the trailing span, in days, its last day included.
+
+    Returns:
+        The runs with their long_term_date: the first day on which all of it holds, null if there is none.
+    """
+    patient, start, end = _columns(run)
+    fill = fill.sort("patient_index", "start_date")
+    of_patient, fill_day = (fill[name].to_physical().to_numpy().astype(np.int64) for name in _SPAN[:2])
+    fill_key = _key(of_patient, fill_day)
+    supply_before = np.append(0, np.cumsum(fill["days_supply"].fill_null(0).to_numpy().astype(np.int64)))
+
+    # Supply only grows on the day of a fill, and the run is long enough from one day on: on no other day can both
+    # begin to hold.
+    own_run = np.searchsorted(_key(patient, start), fill_key, side="right") - 1
+    reached = start + min_run_days - 1
+    number = np.append(own_run, np.arange(len(start)))
+    day = np.append(fill_day, reached)
+    is_asked = number >= 0
+    is_asked[: len(own_run)] &= patient[own_run] == of_patient if len(start) else False
+    number, day = number[is_asked], day[is_asked]
+    is_asked = (day >= reached[number]) & (day <= end[number])
+    number, day = number[is_asked], day[is_asked]
+    since = np.maximum(start[number], day - span_days + 1)
+    first = np.searchsorted(fill_key, _key(patient[number], since))
+    last = np.searchsorted(fill_key, _key(patient[number], day), side="right")
+    is_met = (supply_before[last] - supply_before[first] >= min_supply_days) | (last - first >= min_fills)
+    never = np.iinfo(np.int32).max
+    long_term = np.full(len(start), never)
+    np.minimum.at(long_term, number[is_met], day[is_met])
+    return run.with_columns(long_term_date=_dates(long_term).set(pl.Series(long_term == never), None))
 
 
 def _in_order(period: pl.DataFrame) -> pl.DataFrame:

@@ -26,6 +26,7 @@ KINDS = {
     "procedure": "has_procedures",
     "acute event": "has_diagnoses",
     "stay in hospital": "has_encounters",
+    "stay in long-term care": "has_encounters",
 }
 
 WINDOWS = """
@@ -93,7 +94,8 @@ event as (
     from trajectory.acute_event
     where patient_index = $patient_index
     union all by name
-    select 'stay in hospital' as kind, start_date as event_date, end_date,
+    select if(setting = 'inpatient', 'stay in hospital', 'stay in long-term care') as kind,
+        start_date as event_date, end_date,
         stay_days || if(is_end_known, '', ' or more') || ' days' as what
     from trajectory.inpatient_stay
     where patient_index = $patient_index
@@ -197,7 +199,8 @@ class Evidence:
             "regression": "that regression to the mean explains, since nobody matched",
         }[episode["expected_by"]]
         return (
-            f"{change}; {number(episode['expected_change_nrs'])} was to be expected, the change {by}; "
+            f"{change}; {number(episode['expected_change_nrs'])} (standard error "
+            f"{number(episode['expected_change_se_nrs'])}) was to be expected, the change {by}; "
             f"{number(episode['adjusted_change_nrs'])} is beyond it"
         )
 

@@ -247,7 +247,7 @@ def _index_of_rules() -> str:
 
 def _rule_page(sql: SqlFile) -> str:
     described = {row["name"]: row for row in settings.described()}
-    used = [described[name] for name in sorted(sql.parameters) if name in described]
+    used = [described[name] for name in sql.settings if name in described]
     lines = [(f"`{row['name']}`", row["meaning"], row["default"], row["unit"], row["citation"]) for row in used]
     parts = [
         f"# {_rule_name(sql)}: {sql.title}",

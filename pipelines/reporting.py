@@ -20,7 +20,7 @@ import polars as pl
 import yaml
 from markupsafe import Markup
 
-from pipelines import contracts, disclosure, paths, settings, sql_files
+from pipelines import contracts, disclosure, paths, settings, sql_files, trajectory
 from pipelines.checks import CheckResult
 from pipelines.contracts import Contract, Sum
 from pipelines.disclosure import Published
@@ -131,6 +131,12 @@ def write(connection: Connection, study: Study, facts: Facts, checks: Sequence[C
                 "order by ingredient, route, form, dose_unit, above_mg_per_day",
                 [study.parenteral_factor_set, study.factor_set],
             ),
+            without_encounters=_select(
+                connection,
+                "select source from clean.source_coverage "
+                "where table_name = 'encounter' and not is_delivered order by source",
+            ),
+            long_term=trajectory.long_term_definition(connection, study),
             trials=_select(connection, "from reference.target_trial order by contrast_number"),
             settings=[row | {"value": getattr(study.settings, row["name"])} for row in settings.described()],
             rules={sql.rule: sql for sql in sql_files.rules()},

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-VON_KORFF = "Von Korff 2008, Clin J Pain 24:521; long-term therapy is defined in 78 ways, this is the commonest"
 WINDOWS = "Design choice: proximal and distal baseline, settling, early, response and confirmation windows"
 HAYES = "Hayes 2020, Pain 161:979 (more than 20 % between means of consecutive periods)"
 FARRAR = "Farrar 2001, Pain 94:149 gives about 2 points or 30 % for improvement; no worsening threshold is validated"
@@ -101,11 +100,10 @@ class Settings(BaseModel):
     # Cohort
     adult_age_years: int = _setting(18, "year", DESIGN, "Smallest age at the index date", ge=0)
     look_back_days: int = _setting(365, "day", WINDOWS, "Observation needed before the index date", ge=1)
-    bridge_gap_days: int = _setting(30, "day", VON_KORFF, "Longest gap in supply within one therapy run", ge=0)
-    long_term_span_days: int = _setting(120, "day", VON_KORFF, "Span in which covered days are counted", ge=1)
-    long_term_covered_days: int = _setting(90, "day", VON_KORFF, "Covered days that make therapy long-term", ge=1)
-
-    long_stay_days: int = _setting(7, "day", DESIGN, "A longer stay in hospital in any window excludes", ge=1)
+    bridge_gap_days: int = _setting(30, "day", DESIGN, "Longest gap in supply within one therapy run", ge=0)
+    long_stay_days: int = _setting(
+        7, "day", DESIGN, "A longer stay in hospital, or one in long-term care without supply, excludes", ge=1
+    )
     oud_medication_days: int = _setting(
         30, "day", DESIGN, "Days up to the index date in which medication for opioid use disorder excludes", ge=0
     )
@@ -127,7 +125,9 @@ class Settings(BaseModel):
 
     # Index dates without a rise of the dose, and maintainers as comparison
     maintained_share: float = _setting(0.2, "share", HAYES, "Most that a stable dose differs from the one before", gt=0)
-    maintainer_date_count: int = _setting(4, "date", DESIGN, "Sham dates drawn of each maintainer", ge=1)
+    maintainer_date_share: float = _setting(
+        0.15, "share", DESIGN, "Share of the days of maintained doses that are drawn as sham dates", gt=0, le=1
+    )
     pain_led_rise_nrs: float = _setting(2.0, "NRS point", FARRAR, "Rise from B1 to R2 that begins an episode", gt=0)
     match_caliper_nrs: float = _setting(
         1.0, "NRS point", DESIGN, "Most that either baseline of a matched maintainer differs", gt=0
@@ -322,8 +322,6 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":
-        if self.long_term_covered_days > self.long_term_span_days:
-            raise ValueError("long_term_covered_days is more than long_term_span_days has")
         windows = ("distal", "proximal", "early", "response", "late", "confirmation")
         for window in windows:
             if getattr(self, f"{window}_from_day") > getattr(self, f"{window}_to_day"):

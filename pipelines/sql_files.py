@@ -86,6 +86,11 @@ class SqlFile:
         return {node["identifier"] for node in sql_gate.nodes(self._tree) if node.get("type") == "VALUE_PARAMETER"}
 
     @property
+    def settings(self) -> list[str]:
+        """What moves the file: its parameters, and those of the tables it reads that its header names."""
+        return sorted(self.parameters.union(_listed(self.header.get("Settings", ""))))
+
+    @property
     def fingerprint(self) -> str:
         return sha256("".join([self.text, *(macro.text for macro in self.macros)]).encode()).hexdigest()[:12]
 

@@ -60,9 +60,9 @@ FUNCTIONS = frozenset(
     year yearweek julian
 
     ascii char_length character_length chr concat concat_ws contains ends_with instr lcase left length
-    levenshtein damerau_levenshtein jaccard jaro_similarity jaro_winkler_similarity lower lpad ltrim md5 nfc_normalize
-    position prefix regexp_escape regexp_extract regexp_extract_all regexp_full_match regexp_matches
-    regexp_replace regexp_split_to_array replace reverse right rpad rtrim sha256 split split_part starts_with
+    levenshtein damerau_levenshtein jaccard jaro_similarity jaro_winkler_similarity lower lpad ltrim md5
+    md5_number_lower nfc_normalize position prefix regexp_escape regexp_extract regexp_extract_all regexp_full_match
+    regexp_matches regexp_replace regexp_split_to_array replace reverse right rpad rtrim sha256 split split_part starts_with
     str_split str_split_regex string_split string_split_regex string_to_array strip_accents strlen strpos substr
     substring suffix translate trim ucase unicode upper overlay
 

@@ -160,6 +160,7 @@ class Study(_Strict):
             have no dose, since published factors differ twofold and more.
         dose_policy: What becomes of overlapping supply and of special products.
         pain: Which pain scores count.
+        long_term_definition: When therapy is long-term (a row of reference.long_term_definition).
         dose_definition: How the mean dose of a window is taken: over days in supply, or over all its days.
         settings: Windows and thresholds that differ from ``settings.py``.
         disclosure: What may be published.
@@ -177,6 +178,7 @@ class Study(_Strict):
     parenteral_factor_set: str | None = None
     dose_policy: DosePolicy = DosePolicy()
     pain: Pain = Pain()
+    long_term_definition: str = "covered_90_in_120"
     dose_definition: Literal["on_therapy_days", "window_days"] = "on_therapy_days"
     settings: Settings = Settings()
     disclosure: Disclosure = Disclosure()
@@ -243,6 +245,7 @@ def load(path: Path) -> Study:
         raise StudyError(f"{path}: {_faults(error)}. Correct the file; studies/demo.yaml shows every key.") from None
     _refuse_unknown_sources(path, study)
     refuse_unknown_factor_sets(path, study)
+    _refuse_unknown_long_term_definition(path, study)
     _refuse_scales_beside_nrs(path, study.pain)
     study = _with_absolute_folders(path, study)
     _refuse_schemas_of_folders(path, study)
@@ -303,6 +306,15 @@ def refuse_unknown_factor_sets(path: Path | str, study: Study) -> None:
         raise StudyError(
             f"{path}: parenteral factor set {study.parenteral_factor_set} has no parenteral factors. "
             f"Use one of {', '.join(parenteral)}, or leave the key out: parenteral doses then stay unknown."
+        )
+
+
+def _refuse_unknown_long_term_definition(path: Path, study: Study) -> None:
+    known = pl.read_csv(paths.SQL / "1_reference" / "long_term_definition.csv", infer_schema=False)["definition"]
+    if study.long_term_definition not in known:
+        raise StudyError(
+            f"{path}: long_term_definition: {study.long_term_definition} is no definition of "
+            f"sql/1_reference/long_term_definition.csv. Use one of {', '.join(known)}, or add a cited row there."
         )
 
 

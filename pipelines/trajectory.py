@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 
@@ -98,14 +99,32 @@ def bands(connection: Connection, factor_set: str) -> pl.DataFrame:
 
 
 def build_therapy_run(connection: Connection, study: Study) -> pl.DataFrame:
-    """Runs of therapy with short gaps bridged; grain: one row per patient and run."""
-    settings = study.settings
-    return dose_timeline.therapy_run(
-        connection.sql("from trajectory.dose_period").pl(),
-        bridge_days=settings.bridge_gap_days,
-        span_days=settings.long_term_span_days,
-        min_covered_days=settings.long_term_covered_days,
+    """Runs of therapy with short gaps bridged, long-term as the study says; grain: one row per patient and run."""
+    period = connection.sql("from trajectory.dose_period").pl()
+    bridge_days = study.settings.bridge_gap_days
+    rule = long_term_definition(connection, study)
+    if rule["min_covered_days"]:
+        return dose_timeline.therapy_run(
+            period, bridge_days, rule["covered_span_days"], rule["min_covered_days"], rule["is_across_runs"]
+        )
+    fill = connection.sql(
+        "select patient_index, start_date, days_supply from trajectory.record_dose "
+        "where is_in_timeline and record_kind <> 'administration'"
+    ).pl()
+    return dose_timeline.long_term_by_supply(
+        dose_timeline.therapy_run(period, bridge_days),
+        fill,
+        rule["min_run_days"],
+        rule["min_supply_days"],
+        rule["min_fills"],
+        rule["supply_span_days"],
     )
+
+
+def long_term_definition(connection: Connection, study: Study) -> dict[str, Any]:
+    """The row of reference.long_term_definition that the study names."""
+    where = "from reference.long_term_definition where definition = ?"
+    return connection.sql(where, params=[study.long_term_definition]).pl().row(0, named=True)
 
 
 def build_dose_step(connection: Connection, study: Study) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 Types come from the data contracts; an empty cell is NULL, and so is a column that is not drawn; '' is the empty text.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,9 @@ from pipelines import contracts, paths, sql_files, warehouse
 from pipelines.settings import Settings
 from pipelines.sources import FILLED_COLUMNS, MAPPING_COLUMNS
 from pipelines.study import DosePolicy, Pain
+
+# Tests run side by side, and threads of scikit-learn that wait for one another take the time of both.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Read once: parsing YAML and SQL takes longer than a table of five rows.
 CONTRACTS = contracts.all_contracts()

@@ -36,7 +36,8 @@ REQUIREMENTS = {
     "has_look_back": ("is_adult", 0.9),
     "is_in_scope": ("has_look_back", 0.97),
     "has_no_long_stay": ("is_in_scope", 0.97),
-    "is_not_excluded": ("has_no_long_stay", 0.97),
+    "has_no_unseen_care": ("has_no_long_stay", 0.97),
+    "is_not_excluded": ("has_no_unseen_care", 0.97),
     "has_follow_up": ("is_not_excluded", 0.95),
     "is_classifiable": ("has_follow_up", 0.8),
 }
@@ -92,7 +93,8 @@ def study(
     _add_episodes(connection, rng, cohort)
     _add_ledger(connection, rng, source)
     _add_specifications(connection, patients)
-    warehouse.build_reference(connection, CONTRACTS["reference.mme_factor"])
+    for reference in ("mme_factor", "long_term_definition"):
+        warehouse.build_reference(connection, CONTRACTS[f"reference.{reference}"])
     for sql in sql_files.tables():
         if sql.table.startswith("report."):
             warehouse.build_from_sql(connection, sql, CONTRACTS[sql.table], PARAMETERS)

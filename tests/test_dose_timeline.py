@@ -625,6 +625,106 @@ def test_no_period_gives_no_run():
     check_runs("", "")
 
 
+def test_days_of_an_earlier_run_count_where_the_definition_adds_them_up():
+    check_runs(
+        """
+        0 | 2024-01-01 | 2024-03-20 | 20
+        0 | 2024-06-01 | 2024-06-20 | 20
+        0 | 2024-08-01 | 2024-08-05 | 20
+        1 | 2024-06-01 | 2024-06-20 | 20
+        """,
+        """
+        0 | 2024-01-01 | 2024-03-20 | 80 |
+        0 | 2024-06-01 | 2024-06-20 | 20 | 2024-06-10
+        0 | 2024-08-01 | 2024-08-05 | 5  | 2024-08-01
+        1 | 2024-06-01 | 2024-06-20 | 20 |
+        """,
+        span_days=365,
+        is_across_runs=True,
+    )
+
+
+@pytest.mark.parametrize(("last", "since"), [("2024-12-30", "2024-12-30"), ("2024-12-31", "")])
+def test_89_days_before_and_the_90th_on_the_365th_day_but_no_later(last, since):
+    check_runs(
+        f"0 | 2024-01-01 | 2024-03-29 | 20\n0 | {last} | {last} | 20",
+        f"0 | 2024-01-01 | 2024-03-29 | 89 |\n0 | {last} | {last} | 1 | {since}",
+        span_days=365,
+        is_across_runs=True,
+    )
+
+
+# Long-term by supply: more than 90 days with 120 days of supply or 10 fills ------------------------------------
+
+
+def fills(*drawing: str) -> pl.DataFrame:
+    """Fills drawn as `patient | start | days of supply`, the days empty if unknown."""
+    schema = {"patient_index": pl.Int32, "start_date": pl.Date, "days_supply": pl.Int32}
+    return drawn(schema, "\n".join(drawing))
+
+
+def check_by_supply(fill: pl.DataFrame, then: str, end: str = "2024-12-31", **definition: int) -> None:
+    run = drawn(RUN, f"0 | 2024-01-01 | {end} | 90 | 2024-01-01")
+    found = dose_timeline.long_term_by_supply(run, fill, **definition)
+    assert found["long_term_date"].to_list() == [date.fromisoformat(then) if then else None]
+
+
+@pytest.mark.parametrize(("end", "since"), [("2024-03-30", ""), ("2024-03-31", "2024-03-31")])
+def test_a_run_of_90_days_is_not_long_term_by_supply_one_of_91_is_on_its_last_day(end, since):
+    check_by_supply(fills("0 | 2024-01-01 | 120"), since, end)
+
+
+@pytest.mark.parametrize(("supply", "since"), [(29, ""), (30, "2024-05-01")])
+def test_119_days_of_supply_are_not_enough_120_are_on_the_day_they_are_handed_out(supply, since):
+    check_by_supply(fills("0 | 2024-01-01 | 90", f"0 | 2024-05-01 | {supply}"), since)
+
+
+@pytest.mark.parametrize(("count", "since"), [(9, ""), (10, "2024-04-10")])
+def test_9_fills_are_not_enough_10_are(count, since):
+    check_by_supply(fills(*(f"0 | 2024-04-{day:02} | 3" for day in range(1, count + 1))), since)
+
+
+def test_10_fills_before_the_91st_day_wait_for_it():
+    check_by_supply(fills(*["0 | 2024-02-01 | 3"] * 10), "2024-03-31")
+
+
+def test_a_fill_of_unknown_supply_is_a_fill_and_adds_no_days():
+    check_by_supply(fills("0 | 2024-01-01 | 119", "0 | 2024-04-01 |"), "")
+    check_by_supply(fills(*["0 | 2024-04-01 |"] * 10), "2024-04-01")
+
+
+@pytest.mark.parametrize(("second", "since"), [("2024-12-30", "2024-12-30"), ("2024-12-31", "")])
+def test_supply_of_more_than_a_year_ago_does_not_count(second, since):
+    check_by_supply(fills("0 | 2024-01-01 | 60", f"0 | {second} | 60"), since)
+
+
+def test_fills_outside_the_run_and_of_another_patient_do_not_count():
+    check_by_supply(fills("0 | 2023-12-31 | 60", "0 | 2024-04-01 | 60", "1 | 2024-04-01 | 60"), "")
+    check_by_supply(fills("0 | 2024-04-01 | 60", "0 | 2024-07-01 | 60"), "", end="2024-06-30")
+
+
+def test_each_run_has_its_own_day():
+    run = drawn(
+        RUN,
+        """
+        0 | 2024-01-01 | 2024-06-30 | 90 |
+        0 | 2024-10-01 | 2024-12-31 | 90 |
+        2 | 2024-01-01 | 2024-06-30 | 90 | 2024-02-01
+        """,
+    )
+    fill = fills("0 | 2024-12-31 | 120", "2 | 2024-01-01 | 60", "2 | 2024-05-01 | 60", "0 | 2024-01-01 | 119")
+    assert dose_timeline.long_term_by_supply(run, fill)["long_term_date"].to_list() == [
+        None,
+        date(2024, 12, 31),
+        date(2024, 5, 1),
+    ]
+
+
+def test_no_run_and_no_fill_give_nothing():
+    assert dose_timeline.long_term_by_supply(drawn(RUN, ""), fills("0 | 2024-01-01 | 120")).is_empty()
+    check_by_supply(fills(), "")
+
+
 @pytest.mark.parametrize("min_covered_days", [0, 121])
 def test_covered_days_that_the_span_cannot_hold_are_refused(min_covered_days):
     with pytest.raises(ValueError, match="not between 1 and span_days"):
@@ -737,11 +837,22 @@ def test_increases_agree_with_the_oracle(rows):
 
 
 @PROPERTY
-@given(a_history, st.integers(0, 12), st.integers(1, 40), st.data())
-def test_therapy_runs_agree_with_the_oracle(rows, bridge_days, span_days, data):
-    definition = (bridge_days, span_days, data.draw(st.integers(1, span_days)))
+@given(a_history, st.integers(0, 12), st.integers(1, 40), st.booleans(), st.data())
+def test_therapy_runs_agree_with_the_oracle(rows, bridge_days, span_days, is_across_runs, data):
+    definition = (bridge_days, span_days, data.draw(st.integers(1, span_days)), is_across_runs)
     found = dose_timeline.therapy_run(dose_timeline.dose_period(frame(rows)), *definition)
     assert found.rows() == oracle.therapy_run(oracle.daily_dose(rows), *definition)
+
+
+@PROPERTY
+@given(a_history, st.integers(0, 12), st.tuples(*(st.integers(1, most) for most in (20, 20, 4, 40))))
+def test_runs_long_term_by_supply_agree_with_the_oracle(rows, bridge_days, definition):
+    fill = frame(rows).select(
+        "patient_index", "start_date", days_supply=(pl.col("end_date") - pl.col("start_date")).dt.total_days() + 1
+    )
+    run = dose_timeline.therapy_run(dose_timeline.dose_period(frame(rows)), bridge_days)
+    found = dose_timeline.long_term_by_supply(run, fill, *definition)
+    assert found["long_term_date"].to_list() == oracle.long_term_by_supply(run.rows(), fill.rows(), *definition)
 
 
 # Properties -----------------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ PAIN_ROSE = {
     "matched_count": 6,
     "proximal_change_nrs": 1,
     "change_se_nrs": 0.5,
+    "expected_change_se_nrs": 0.4,
+    "adjusted_change_se_nrs": 0.64,
     "distal_nrs": 6,
     "proximal_nrs": 6,
     "response_to_distal_ratio": 1.25,
@@ -137,14 +139,18 @@ def test_the_tier_has_its_sentence_and_the_expected_change_its_source(publish):
     said = oih("explain", publish(), EPISODE)
     assert "│ No paradox" in said
     assert "B: 4 scored weeks in the sparsest of B1, B0 and R" in said
-    assert "1.6 NRS points from B1 to R; 0.2 was to be expected, the change of 6 matched patients" in said
+    assert (
+        "1.6 NRS points from B1 to R; 0.2 (standard error 0.4) was to be expected, the change of 6 matched patients"
+        in said
+    )
     assert "1.4 is beyond it" in said
 
 
 def test_without_a_match_the_expected_change_is_said_to_be_regression(publish):
-    assert "regression to the mean explains, since nobody matched" in oih(
-        "explain", publish({"expected_by": "regression", "matched_count": 0}), EPISODE
-    )
+    regression = {"expected_by": "regression", "matched_count": 0, "expected_change_se_nrs": None}
+    said = oih("explain", publish(regression), EPISODE)
+    assert "0.2 (standard error unknown) was to be expected, the change that regression to the mean explains" in said
+    assert "since nobody matched" in said
 
 
 def test_an_episode_that_cannot_be_judged_says_so_in_words_and_its_unknown_values_are_unknown(publish):
@@ -203,7 +209,8 @@ def test_what_happened_from_b1_to_c_is_named_by_day_and_nothing_of_others(publis
         ),
         trajectory__acute_event=drawn("patient_index | event_date | kind\n-\n7 | D+456 | injury\n7 | D+455 | surgery"),
         trajectory__inpatient_stay=drawn(
-            "start_date | end_date | stay_days | is_end_known\n-\nD-370 | D-365 | 6 | true\nD+9 | D+9 | 1 | false",
+            "setting | start_date | end_date | stay_days | is_end_known\n-\ninpatient | D-370 | D-365 | 6 | true\n"
+            "long_term_care | D-364 | D-357 | 8 | true\ninpatient | D+9 | D+9 | 1 | false",
             patient_index=7,
         ),
         clean__procedure=drawn(
@@ -219,6 +226,7 @@ def test_what_happened_from_b1_to_c_is_named_by_day_and_nothing_of_others(publis
     assert found.select("day", "kind", "what").rows() == [
         (-370, "stay in hospital", "6 days"),
         (-365, "procedure", "CPT4 2; CPT4 3"),
+        (-364, "stay in long-term care", "8 days"),
         (-30, "change of opioid", "rotation, morphine to oxycodone"),
         (0, "dose step", "20.0 to 30.0 MME a day"),
         (9, "stay in hospital", "1 or more days"),

@@ -307,7 +307,7 @@ def test_every_factor_is_an_exact_decimal_of_nine_places():
         assert stored == (None if printed is None else Decimal(printed))
 
 
-@pytest.mark.parametrize("table", ["mme_factor", "factor_set", "patch_wear", "dose_definition"])
+@pytest.mark.parametrize("table", ["mme_factor", "factor_set", "patch_wear", "dose_definition", "long_term_definition"])
 def test_rows_are_in_the_order_of_their_key_without_repeats_and_cited(table):
     contract = contracts.all_contracts()[f"reference.{table}"]
     rows = reference(table).to_dicts()
@@ -316,7 +316,7 @@ def test_rows_are_in_the_order_of_their_key_without_repeats_and_cited(table):
     assert all(row["citation"] and row["citation"].strip() == row["citation"] for row in rows)
 
 
-@pytest.mark.parametrize("table", ["mme_factor", "factor_set", "patch_wear", "dose_definition"])
+@pytest.mark.parametrize("table", ["mme_factor", "factor_set", "patch_wear", "dose_definition", "long_term_definition"])
 def test_the_expectations_of_the_contract_hold_and_notice_when_they_do_not(table):
     connection = duckdb.connect()
     contract = contracts.all_contracts()[f"reference.{table}"]
@@ -328,6 +328,10 @@ def test_the_expectations_of_the_contract_hold_and_notice_when_they_do_not(table
             "delete from reference.mme_factor where factor_set = 'cdc_2016' and factor = 4 and ingredient = 'methadone'",
             "update reference.mme_factor set route = 'any' where factor_set = 'cdc_2022' and ingredient = 'morphine'",
         ],
+        "long_term_definition": [
+            "update reference.long_term_definition set min_fills = null where definition = 'consort'",
+            "update reference.long_term_definition set min_covered_days = 366",
+        ],
         "patch_wear": ["update reference.patch_wear set shortest_wear_days = 8"],
     }.get(table, [])
     assert len(breaking) == len(queries)
@@ -338,7 +342,7 @@ def test_the_expectations_of_the_contract_hold_and_notice_when_they_do_not(table
 
 def test_the_committed_pages_are_what_the_tables_render():
     rendered = reference_pages.pages()
-    folders = ("factor_sets", "dose_definitions", "code_lists")
+    folders = {name.split("/")[0] for name in rendered}
     committed = {
         str(file.relative_to(reference_pages.DOCS)): file.read_text(encoding="utf-8")
         for folder in folders

@@ -18,7 +18,7 @@ import vl_convert
 import yaml
 from jinja2 import nodes
 
-from pipelines import contracts, paths, reporting, warehouse
+from pipelines import contracts, paths, reporting, sql_files, warehouse
 from pipelines import settings as all_settings
 from pipelines.study import Study
 from tests import made_up_study
@@ -165,7 +165,7 @@ def demo_page(demo: Made, tmp_path_factory: pytest.TempPathFactory) -> Page:
 def stays() -> Iterator[Made]:
     """Hospital stays: nobody has scores outside hospital or long-term therapy, so nobody has an episode."""
     shares = {"has_opioid_record": 0.85, "has_pain_score": 0.8, "has_outpatient_scores": 0, "has_long_term_therapy": 0}
-    made = make(100, "mimic_iv", TRAINING, shares=shares)
+    made = make(100, "mimic_iv", TRAINING, shares=shares, long_term_definition="consort")
     with made.connection:
         yield made
 
@@ -446,7 +446,16 @@ def test_the_flow_ends_where_nobody_is_left_and_each_requirement_is_still_counte
     assert boxes[-1] == ("remaining", "Pain scored outside hospital in enough weeks", "0")
     assert "No patient is left at this point" in stays_page.text
     failing = [row[1] for row in stays_page.table("Patients that fail each requirement")]
-    assert failing[-1] == "100" and len(failing) == 13
+    assert failing[-1] == "100" and len(failing) == 14
+
+
+def test_a_source_without_encounters_is_named_beside_the_attrition(demo_page: Page, tmp_path: Path) -> None:
+    made = make(100, "omop", TRAINING)
+    coverage = {"source": "omop", "table_name": "encounter", "is_delivered": False}
+    made_up_study.insert(made.connection, "clean.source_coverage", pl.DataFrame([coverage]))
+    said = "No encounters were delivered by omop: of its patients nobody leaves for a stay in hospital"
+    assert said in " ".join(made.page(tmp_path).text.split())
+    assert "No encounters were delivered" not in demo_page.text
 
 
 def test_a_study_with_no_patient_at_all_has_a_page(tmp_path: Path) -> None:
@@ -485,6 +494,34 @@ def test_every_setting_stands_with_its_value_default_and_citation(demo: Made, de
     assert changed == ["bridge_gap_days"] and printed["bridge_gap_days"][1:3] == ["14", "30"]
 
 
+@pytest.mark.parametrize("name", ["demo", "stays"])
+def test_the_definition_of_long_term_therapy_in_force_stands_with_its_citation(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    made, page = request.getfixturevalue(name), request.getfixturevalue(f"{name}_page")
+    assert made.study.long_term_definition == {"demo": "covered_90_in_120", "stays": "consort"}[name]
+    [row] = [
+        row
+        for row in made.rows("reference.long_term_definition")
+        if row["definition"] == made.study.long_term_definition
+    ]
+    text = " ".join(page.text.split())
+    assert f"by the definition {row['definition']}: {row['title'][0].lower()}{row['title'][1:]} [" in text
+    assert row["caveats"] in text and row["citation"] in _references(page)
+
+
+def test_the_card_of_each_rule_names_the_settings_that_move_it_as_they_are_in_force(
+    demo: Made, demo_page: Page
+) -> None:
+    cards = demo_page.source.split('<h2 id="rules">')[1].split("<h3>")[1:]
+    values = {row["name"]: getattr(demo.study.settings, row["name"]) for row in all_settings.described()}
+    for sql, card in zip(sql_files.rules(), cards, strict=False):
+        assert card.startswith(f"{sql.rule}: ")
+        named = re.findall(r"<code>(\w+)</code> ([-\d.]+)", card.split("<dt>Parameters</dt>")[1].split("</dd>")[0])
+        assert [name for name, _ in named] and {*dict(named)} == {*sql.settings} & {*values}
+        assert all(float(value.rstrip(".")) == values[name] for name, value in named)
+
+
 def test_every_conversion_factor_of_the_study_stands_with_its_citation(demo: Made, demo_page: Page) -> None:
     factors = {row[0]: row[1:] for row in demo_page.table("Factor set cdc_2022")}
     rows = [row for row in demo.rows("reference.mme_factor") if row["factor_set"] == demo.study.factor_set]
@@ -509,8 +546,9 @@ def test_every_conversion_factor_of_the_study_stands_with_its_citation(demo: Mad
         "buprenorphine",
     ],
 )
-def test_what_extracts_cannot_show_is_said(limit: str, stays_page: Page) -> None:
-    assert limit in " ".join(stays_page.text.split('<h2 id="limits">')[-1].split())
+def test_what_extracts_cannot_show_is_said(limit: str, demo_page: Page, stays_page: Page) -> None:
+    for page in (demo_page, stays_page):
+        assert limit in " ".join(page.source.split('<h2 id="limits">')[1].split("<h2 ")[0].split())
 
 
 # For every reader

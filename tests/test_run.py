@@ -11,8 +11,6 @@ from pipelines import study as studies
 from pipelines.errors import ExtractError
 from pipelines.run import Run
 
-STEPS = ("raw", "reference", "clean", "trajectory")
-
 
 @pytest.fixture
 def study(tmp_path):
@@ -33,9 +31,8 @@ def without(study, source):
 
 
 def build(run):
-    for table in tables.of(run.study):
-        if table.step in STEPS or table.name == "report.row_ledger":
-            run.build(table)
+    for table in tables.needed_for("report.row_ledger", tables.of(run.study)):
+        run.build(table)
 
 
 def test_a_source_taken_out_of_a_study_leaves_ledger_manifest_and_warehouse(study, monkeypatch):

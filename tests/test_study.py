@@ -76,7 +76,11 @@ def test_a_table_of_drug_codes_starts_at_the_study_file_and_is_looked_at_at_once
         ({"pain": {"settings": ["icu"]}}, "pain.settings.0: input should be 'outpatient' or 'unknown'"),
         ({"memory_limit": "1MB"}, "memory_limit: is below 256 MB"),
         ({"memory_limit": "0GB"}, "memory_limit: is below 256 MB"),
-        ({"settings": {"long_term_covered_days": 121}}, "long_term_covered_days is more than long_term_span_days has"),
+        (
+            {"long_term_definition": "always"},
+            "long_term_definition: always is no definition of sql/1_reference/long_term",
+        ),
+        ({"long_term_definition": "always"}, "Use one of consort, covered_90_in_120, cumulative_90_in_365, or add"),
         ({"settings": {"early_from_day": 40}}, "early_from_day is after early_to_day"),
     ],
 )
@@ -142,6 +146,7 @@ def test_the_hash_follows_what_can_change_a_number_and_nothing_else(tmp_path):
     base = studies.load(written(tmp_path)).fingerprint
     assert studies.load(written(tmp_path, output="elsewhere", memory_limit="1GB")).fingerprint == base
     assert studies.load(written(tmp_path, settings={"bridge_gap_days": 7})).fingerprint != base
+    assert studies.load(written(tmp_path, long_term_definition="consort")).fingerprint != base
     assert studies.load(written(tmp_path, disclosure={"min_cell_count": 6})).fingerprint != base
     assert studies.load(written(tmp_path, parenteral_factor_set="anzca_2021")).fingerprint != base
 

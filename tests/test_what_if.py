@@ -35,7 +35,7 @@ def profiles(rng: np.random.Generator, rows: int) -> pl.DataFrame:
         index_kind=pl.Series(rng.choice(KINDS, rows)),
         index_date=date(2021, 1, 4),
         proximal_change_nrs=1.0,
-        change_se_nrs=0.1,
+        adjusted_change_se_nrs=0.1,
         response_to_distal_ratio=2.0,
         distal_nrs=6.0,
         data_grade=pl.Series(rng.choice(["A", "B", "C"], rows)),

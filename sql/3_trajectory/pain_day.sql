@@ -5,7 +5,7 @@
 -- Units:  pain_nrs on the numeric rating scale, 0 to 10
 -- Scope:  patient
 -- Source: median per day before median per week, so that a burst of scores counts once; scores near
---         surgery speak of the surgery (design choices)
+--         surgery speak of the surgery, scores in hospital of the stay (design choices)
 with
 
 -- Scales and recall types are never mixed: a score after treatment answers another question.
@@ -31,13 +31,29 @@ score_day as (
     group by all
 ),
 
--- One row per masked day, however many operations mask it. The earliest tells since when the mask
--- is known: an operation reaches back, and what is read on day 90 must not know a later one.
-masked_day as (
+-- A score of unknown setting speaks of the stay or the emergency that it falls in.
+elsewhere as (
+    select
+        patient_index,
+        start_date,
+        end_date
+    from trajectory.inpatient_stay
+    where setting = 'inpatient'
+    union all
+    select
+        patient_index,
+        event_date as start_date,
+        event_date as end_date
+    from trajectory.acute_event
+    where kind = 'emergency_visit'
+),
+
+masking as (
     select
         day.patient_index,
         day.score_date,
-        min(surgery.event_date) as masked_by_date
+        day.setting,
+        surgery.event_date as masked_by_date
     from score_day as day
     inner join trajectory.acute_event as surgery
         on
@@ -45,6 +61,29 @@ masked_day as (
             and surgery.kind = 'surgery'
             and day.score_date >= surgery.event_date - $surgery_before_days
             and day.score_date <= surgery.event_date + $surgery_after_days
+    union all
+    select
+        day.patient_index,
+        day.score_date,
+        day.setting,
+        elsewhere.start_date as masked_by_date
+    from score_day as day
+    inner join elsewhere
+        on
+            day.patient_index = elsewhere.patient_index
+            and day.setting = 'unknown'
+            and day.score_date between elsewhere.start_date and elsewhere.end_date
+),
+
+-- One row per masked day, however much masks it. The earliest tells since when the mask is known:
+-- an operation reaches back, and what is read on day 90 must not know a later one.
+masked_day as (
+    select
+        patient_index,
+        score_date,
+        setting,
+        min(masked_by_date) as masked_by_date
+    from masking
     group by all
 ),
 
@@ -54,8 +93,7 @@ pain_day as (
         masked.masked_by_date,
         masked.masked_by_date is not null as is_masked
     from score_day as day
-    left join masked_day as masked
-        on day.patient_index = masked.patient_index and day.score_date = masked.score_date
+    left join masked_day as masked using (patient_index, score_date, setting)
 )
 
 from pain_day

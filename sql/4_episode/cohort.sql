@@ -52,11 +52,24 @@ best_episode as (
         ) as has_look_back,
         bool_or(
             coalesce(
-                excluded_reason in ('long_inpatient_stay', 'opioid_use_disorder_medication'), true
+                excluded_reason in (
+                    'long_inpatient_stay',
+                    'long_term_care_without_supply',
+                    'opioid_use_disorder_medication'
+                ),
+                true
             )
         ) as is_in_scope,
+        bool_or(
+            coalesce(
+                excluded_reason in (
+                    'long_term_care_without_supply', 'opioid_use_disorder_medication'
+                ),
+                true
+            )
+        ) as has_no_long_stay,
         bool_or(coalesce(excluded_reason = 'opioid_use_disorder_medication', true))
-            as has_no_long_stay,
+            as has_no_unseen_care,
         bool_or(excluded_reason is null) as is_not_excluded,
         bool_or(
             excluded_reason is null
@@ -86,6 +99,7 @@ cohort as (
         coalesce(best_episode.has_look_back, false) as has_look_back,
         coalesce(best_episode.is_in_scope, false) as is_in_scope,
         coalesce(best_episode.has_no_long_stay, false) as has_no_long_stay,
+        coalesce(best_episode.has_no_unseen_care, false) as has_no_unseen_care,
         coalesce(best_episode.is_not_excluded, false) as is_not_excluded,
         coalesce(best_episode.has_follow_up, false) as has_follow_up,
         coalesce(best_episode.is_classifiable, false) as is_classifiable

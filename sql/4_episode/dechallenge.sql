@@ -73,7 +73,8 @@ dose_cut as (
     where coalesce(next_start_date - end_date - 1 > $bridge_gap_days, true)
 ),
 
--- The 5 % keep a new strength or package size from counting as a cut.
+-- The 5 % keep a new strength or package size from counting as a cut. Rounded, so that a fall by
+-- exactly that is not lost in the last binary digit.
 cut_in_confirmation as (
     select
         response.episode_id,
@@ -86,7 +87,7 @@ cut_in_confirmation as (
             and dose_cut.cut_date between response.index_date + $confirmation_from_day
             and response.index_date + $confirmation_to_day
             and dose_cut.known_date <= response.follow_up_end_date
-            and dose_cut.dose_mme <= 0.95 * response.response_mme
+            and dose_cut.dose_mme <= round(0.95 * response.response_mme, 9)
     group by all
 ),
 

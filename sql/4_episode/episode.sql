@@ -4,10 +4,10 @@
 -- Key:    episode_id
 -- Units:  doses in MME per day
 -- Scope:  patient
--- Source: merging, linking and leaving out pregnancy, pumps, long stays and medication for opioid
---         use disorder are design choices; cancer, palliative care and sickle cell disease are
---         outside CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); code lists in
---         reference.code_list
+-- Source: merging, linking and leaving out pregnancy, pumps, long stays, long-term care without
+--         supply and medication for opioid use disorder are design choices; cancer, palliative
+--         care and sickle cell disease are outside CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3));
+--         code lists in reference.code_list
 with
 
 -- Whatever begins an episode, told apart by its kind. Sham dates and rises of pain have no new
@@ -104,7 +104,8 @@ step_count as (
 ),
 
 -- The last day before an episode on which the dose was still above that from before the episode
--- before it. Therapy that is back at its old dose for long enough begins anew.
+-- before it. Therapy that is back at its old dose for long enough begins anew. A sham date or a
+-- rise of pain may lie within a run of one dose.
 preceded as (
     select
         patient_index,
@@ -122,13 +123,13 @@ raised as (
         preceded.patient_index,
         preceded.index_kind,
         preceded.chain,
-        max(period.end_date) as last_raised_date
+        max(least(period.end_date, preceded.index_date - 1)) as last_raised_date
     from preceded
     inner join trajectory.dose_period as period
         on
             preceded.patient_index = period.patient_index
-            and period.start_date >= preceded.previous_date
-            and period.end_date < preceded.index_date
+            and period.end_date >= preceded.previous_date
+            and period.start_date < preceded.index_date
             and period.dose_mme > round(1.1 * preceded.preceding_mme, 9)
     group by all
 ),
@@ -153,23 +154,19 @@ linked as (
 
 -- What excludes a patient is looked for in the look-back only: later codes cannot undo an index
 -- date. A long stay leaves windows unread on either side of it.
-excluding_code as (
+excluding_concept as (
     select
         first_step.patient_index,
         first_step.index_kind,
         first_step.chain,
-        min(list.concept) as concept
+        min(coded.concept) as concept
     from first_step
-    inner join clean.diagnosis as diagnosis
+    inner join trajectory.concept_day as coded
         on
-            first_step.patient_index = diagnosis.patient_index
-            and diagnosis.diagnosis_date between first_step.index_date - $look_back_days
+            first_step.patient_index = coded.patient_index
+            and coded.coded_date between first_step.index_date - $look_back_days
             and first_step.index_date - 1
-    inner join reference.code_list as list
-        on
-            diagnosis.code_system = list.code_system
-            and starts_with(diagnosis.code, list.code_prefix)
-            and list.concept in (
+            and coded.concept in (
                 'active_cancer', 'palliative_care', 'sickle_cell_disease', 'pregnancy',
                 'intrathecal_pump'
             )
@@ -191,7 +188,71 @@ hospice as (
             >= first_step.index_date - $look_back_days
 ),
 
--- What is given in hospital is neither in the timeline nor scored outside it.
+-- From the index date on, what would have excluded for good ends the follow-up. So does the second
+-- operation after the response window: pain between them is read of neither.
+ending as (
+    select
+        patient_index,
+        coded_date as ending_date,
+        concept
+    from trajectory.concept_day
+    where concept in ('active_cancer', 'palliative_care', 'surgery')
+    union all
+    select
+        patient_index,
+        start_date as ending_date,
+        'palliative_care' as concept
+    from clean.encounter
+    where setting = 'hospice'
+),
+
+second_operation as (
+    select
+        first_step.patient_index,
+        first_step.index_kind,
+        first_step.chain,
+        ending.ending_date
+    from first_step
+    inner join ending
+        on
+            first_step.patient_index = ending.patient_index
+            and ending.concept = 'surgery'
+            and ending.ending_date > first_step.index_date + $response_to_day
+    qualify
+        row_number() over (
+            partition by first_step.patient_index, first_step.index_kind, first_step.chain
+            order by ending.ending_date
+        ) = 2
+),
+
+censoring as (
+    select
+        first_step.patient_index,
+        first_step.index_kind,
+        first_step.chain,
+        ending.ending_date
+    from first_step
+    inner join ending
+        on
+            first_step.patient_index = ending.patient_index
+            and ending.concept <> 'surgery'
+            and ending.ending_date >= first_step.index_date
+    union all
+    from second_operation
+),
+
+censored as (
+    select
+        patient_index,
+        index_kind,
+        chain,
+        min(ending_date) as censor_date
+    from censoring
+    group by all
+),
+
+-- What is given in hospital is neither in the timeline nor scored outside it. A stay has the length
+-- that is known when the response window ends.
 long_stay as (
     select distinct
         first_step.patient_index,
@@ -201,9 +262,42 @@ long_stay as (
     inner join trajectory.inpatient_stay as stay
         on
             first_step.patient_index = stay.patient_index
-            and stay.stay_days > $long_stay_days
+            and stay.setting = 'inpatient'
+            and least(stay.end_date, first_step.index_date + $response_to_day) - stay.start_date + 1
+            > $long_stay_days
+            and stay.end_date >= first_step.index_date - $look_back_days
+),
+
+-- Long-term care as far as the windows reach. What is given there is often recorded nowhere: with
+-- no day of supply in it, neither dose nor therapy of the windows is known.
+care as (
+    select
+        first_step.patient_index,
+        first_step.index_kind,
+        first_step.chain,
+        greatest(stay.start_date, first_step.index_date - $look_back_days) as start_date,
+        least(stay.end_date, first_step.index_date + $response_to_day) as end_date
+    from first_step
+    inner join trajectory.inpatient_stay as stay
+        on
+            first_step.patient_index = stay.patient_index
+            and stay.setting = 'long_term_care'
             and stay.start_date <= first_step.index_date + $response_to_day
             and stay.end_date >= first_step.index_date - $look_back_days
+),
+
+unseen_care as (
+    select distinct
+        care.patient_index,
+        care.index_kind,
+        care.chain
+    from care
+    anti join trajectory.dose_period as period
+        on
+            care.patient_index = period.patient_index
+            and care.start_date <= period.end_date
+            and care.end_date >= period.start_date
+    where care.end_date - care.start_date + 1 > $long_stay_days
 ),
 
 oud_medication as (
@@ -220,8 +314,9 @@ oud_medication as (
             and record.end_date >= first_step.index_date - $oud_medication_days
 ),
 
--- Follow-up ends with observation or death. Therapy that ends within the response window makes the
--- episode unclassifiable (episode_profile); one that ends later is a cut (dechallenge).
+-- Follow-up ends with observation, the delivered supply, death or what censors. Therapy that ends
+-- within the response window makes the episode unclassifiable (episode_profile); one that ends
+-- later is a cut (dechallenge).
 followed as (
     select
         first_step.*,
@@ -233,22 +328,31 @@ followed as (
             order by first_step.index_date
         ) as linked_run,
         coalesce(
-            excluding_code.concept,
+            excluding_concept.concept,
             case when hospice.chain is not null then 'palliative_care' end
         ) as excluding_concept,
         long_stay.chain is not null as has_long_stay,
+        unseen_care.chain is not null as has_unseen_care,
         oud_medication.chain is not null as has_oud_medication,
         patient.observation_start_date,
         year(first_step.index_date) - patient.birth_year as age_years,
-        least(patient.observation_end_date, patient.death_date) as follow_up_end_date
+        least(
+            patient.observation_end_date,
+            patient.death_date,
+            follow_up.last_date,
+            censored.censor_date
+        ) as follow_up_end_date
     from first_step
     inner join step_count using (patient_index, index_kind, chain)
     inner join linked using (patient_index, index_kind, chain)
-    left join excluding_code using (patient_index, index_kind, chain)
+    left join excluding_concept using (patient_index, index_kind, chain)
     left join hospice using (patient_index, index_kind, chain)
     left join long_stay using (patient_index, index_kind, chain)
+    left join unseen_care using (patient_index, index_kind, chain)
     left join oud_medication using (patient_index, index_kind, chain)
+    left join censored using (patient_index, index_kind, chain)
     left join clean.patient as patient using (patient_index)
+    left join trajectory.follow_up as follow_up using (patient_index)
 ),
 
 -- The dose at the end of the reversal window; over a gap that therapy bridges, the last supply.
@@ -308,6 +412,7 @@ episode as (
                 then 'short_look_back'
             when followed.excluding_concept is not null then followed.excluding_concept
             when followed.has_long_stay then 'long_inpatient_stay'
+            when followed.has_unseen_care then 'long_term_care_without_supply'
             when followed.has_oud_medication then 'opioid_use_disorder_medication'
         end as excluded_reason
     from followed

@@ -22,6 +22,7 @@ scored as (
         change.distal_change_nrs,
         change.proximal_change_nrs,
         change.prior_therapy_days,
+        covariate.region_count,
         change.excluded_reason is null and change.not_classifiable_reason is null as is_judged,
         patient.source,
         case
@@ -37,75 +38,128 @@ scored as (
         floor(change.distal_nrs / $match_caliper_nrs)::integer as distal_cell,
         floor(change.proximal_nrs / $match_caliper_nrs)::integer as proximal_cell
     from episode.episode_change as change
-    left join clean.patient as patient using (patient_index)
+    left join episode.covariate as covariate using (episode_id)
+    left join clean.patient as patient on change.patient_index = patient.patient_index
     where change.distal_change_nrs is not null and change.baseline_change_nrs is not null
 ),
 
-maintainer as (
+-- Those who may be matched with one another share a number: joins on it are many times faster.
+alike as (
+    select
+        *,
+        dense_rank() over (order by source, calendar_month, dose_band) as stratum_number
     from scored
+),
+
+-- Numbered in the order that settles ties.
+maintainer as (
+    select
+        *,
+        row_number() over (order by episode_id) as maintainer_number
+    from alike
     where index_kind = 'sham_maintainer' and is_judged
+),
+
+-- A maintainer counts once, so enough pairs are those that are asked for, times the dates that one
+-- of them can have among those to choose from.
+pair_count as (
+    select (coalesce(max(date_count), 1) * $match_count)::bigint as most_pairs
+    from (
+        select count(*) as date_count
+        from maintainer
+        group by stratum_number, patient_index
+    ) as patient_dates
 ),
 
 -- Whoever is within the caliper is in the same cell or in one beside it.
 neighbourhood as (
     select
-        scored.* exclude (distal_cell, proximal_cell),
-        scored.distal_cell + distal_step as distal_cell,
-        scored.proximal_cell + proximal_step as proximal_cell
-    from scored
+        maintainer.patient_index,
+        maintainer.maintainer_number,
+        maintainer.stratum_number,
+        maintainer.distal_nrs,
+        maintainer.proximal_nrs,
+        maintainer.prior_therapy_days,
+        maintainer.region_count,
+        maintainer.distal_cell + distal_step as distal_cell,
+        maintainer.proximal_cell + proximal_step as proximal_cell
+    from maintainer
     cross join unnest([-1, 0, 1]) as d (distal_step)
     cross join unnest([-1, 0, 1]) as p (proximal_step)
 ),
 
--- A maintainer counts once, with the date that is most alike. A year of therapy weighs as much as
--- a point of pain.
+-- How unlike two are: a year of therapy and a region of the body with coded pain weigh as much as a
+-- point of pain. Pairs grow with the square of the cohort, so they are never listed: each episode
+-- keeps its least ones.
+nearby as (
+    select
+        alike.episode_id,
+        unnest(min(
+            {
+                'distance': coalesce(
+                    round(
+                        abs(alike.distal_nrs - near.distal_nrs)
+                        + abs(alike.proximal_nrs - near.proximal_nrs)
+                        + abs(alike.prior_therapy_days - near.prior_therapy_days) / 365
+                        + coalesce(abs(alike.region_count - near.region_count), 0),
+                        9
+                    ),
+                    'infinity'::double
+                ),
+                'maintainer_number': near.maintainer_number
+            },
+            pair_count.most_pairs
+        )) as pair
+    from alike
+    inner join neighbourhood as near
+        on
+            alike.stratum_number = near.stratum_number
+            and alike.distal_cell = near.distal_cell
+            and alike.proximal_cell = near.proximal_cell
+            and alike.patient_index <> near.patient_index
+            and round(abs(alike.distal_nrs - near.distal_nrs), 9) <= $match_caliper_nrs
+            and round(abs(alike.proximal_nrs - near.proximal_nrs), 9) <= $match_caliper_nrs
+    cross join pair_count
+    group by alike.episode_id
+),
+
+-- Of a maintainer, the date that is most alike.
 candidate as (
     select
-        scored.episode_id,
-        maintainer.patient_index,
-        maintainer.episode_id as maintainer_episode_id,
+        nearby.episode_id,
+        nearby.pair,
         maintainer.distal_change_nrs,
-        maintainer.proximal_change_nrs,
-        round(
-            abs(scored.distal_nrs - maintainer.distal_nrs)
-            + abs(scored.proximal_nrs - maintainer.proximal_nrs)
-            + abs(scored.prior_therapy_days - maintainer.prior_therapy_days) / 365,
-            9
-        ) as distance
-    from neighbourhood as scored
-    inner join maintainer
-        on
-            scored.source = maintainer.source
-            and scored.calendar_month is not distinct from maintainer.calendar_month
-            and scored.dose_band = maintainer.dose_band
-            and scored.distal_cell = maintainer.distal_cell
-            and scored.proximal_cell = maintainer.proximal_cell
-            and scored.patient_index <> maintainer.patient_index
-            and round(abs(scored.distal_nrs - maintainer.distal_nrs), 9) <= $match_caliper_nrs
-            and round(abs(scored.proximal_nrs - maintainer.proximal_nrs), 9) <= $match_caliper_nrs
+        maintainer.proximal_change_nrs
+    from nearby
+    inner join maintainer on nearby.pair['maintainer_number'] = maintainer.maintainer_number
     qualify
         row_number() over (
-            partition by scored.episode_id, maintainer.patient_index
-            order by distance, maintainer.episode_id
+            partition by nearby.episode_id, maintainer.patient_index order by nearby.pair
         ) = 1
 ),
 
 nearest as (
     select *
     from candidate
-    qualify
-        row_number() over (partition by episode_id order by distance, maintainer_episode_id)
-        <= $match_count
+    qualify row_number() over (partition by episode_id order by pair) <= $match_count
 ),
 
 matched as (
     select
         episode_id,
         count(*) as matched_count,
+        coalesce(var_samp(distal_change_nrs), 0) * (count(*) - 1) as squared_deviation,
         round(avg(distal_change_nrs), 9) as distal_change_nrs,
         round(avg(proximal_change_nrs), 9) as proximal_change_nrs
     from nearest
     group by all
+),
+
+-- Maintainers matched with one episode differ by error and in truth. A single one, or four, tell
+-- little of how much: all matched sets together do.
+spread as (
+    select sqrt(sum(squared_deviation) / nullif(sum(matched_count - 1), 0)) as pooled_sd_nrs
+    from matched
 ),
 
 -- How much of B0 less B1 remains in R less B1, in maintainers: regression to the mean as this
@@ -115,7 +169,17 @@ slope as (
         case
             when count(*) >= $rtm_min_maintainers
                 then regr_slope(distal_change_nrs, baseline_change_nrs)
-        end as cohort_slope
+        end as cohort_slope,
+        case
+            when count(*) >= $rtm_min_maintainers
+                then sqrt(
+                    greatest(
+                        var_samp(distal_change_nrs) / nullif(var_samp(baseline_change_nrs), 0)
+                        - regr_slope(distal_change_nrs, baseline_change_nrs) ** 2,
+                        0
+                    ) / nullif(count(*) - 2, 0)
+                )
+        end as slope_se
     from maintainer
 ),
 
@@ -130,10 +194,20 @@ expected_change as (
             matched.distal_change_nrs,
             round(coalesce(slope.cohort_slope, $rtm_slope) * scored.baseline_change_nrs, 9)
         ) as expected_change_nrs,
+        -- The slope of the settings has no error that is known.
+        round(
+            case
+                when matched.episode_id is null
+                    then slope.slope_se * abs(scored.baseline_change_nrs)
+                else spread.pooled_sd_nrs / sqrt(matched.matched_count)
+            end,
+            9
+        ) as expected_change_se_nrs,
         matched.proximal_change_nrs as expected_proximal_change_nrs
     from scored
     left join matched using (episode_id)
     cross join slope
+    cross join spread
 )
 
 from expected_change

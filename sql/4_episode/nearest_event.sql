@@ -161,34 +161,40 @@ drug as (
     where drug_start.kind = 'cyp2d6_inhibitor'
 ),
 
+-- A change of opioid is known when what was there before has stayed away.
 event as (
     select
         patient_index,
         event_date,
+        event_date as known_date,
         kind
     from acute
     union all
     select
         patient_index,
         event_date,
+        event_date as known_date,
         kind
     from emergency
     union all
     select
         patient_index,
         event_date,
+        event_date as known_date,
         kind
     from condition
     union all
     select
         patient_index,
         event_date,
+        event_date as known_date,
         kind
     from drug
     union all
     select
         patient_index,
         switch_date as event_date,
+        switch_date + $rotation_days as known_date,
         event as kind
     from trajectory.opioid_switch
 ),
@@ -207,8 +213,8 @@ placed as (
     inner join event
         on
             episode.patient_index = event.patient_index
-            and event.event_date between episode.index_date + $proximal_from_day
-            and episode.index_date + $response_to_day
+            and event.event_date >= episode.index_date + $proximal_from_day
+            and event.known_date <= episode.index_date + $response_to_day
     inner join kind_window on event.kind = kind_window.kind
     where episode.excluded_reason is null
 ),

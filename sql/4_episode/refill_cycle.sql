@@ -48,7 +48,7 @@ cycle as (
     where episode.excluded_reason is null
 ),
 
--- What ends with the response window is read as it was known then: a later procedure masks nothing.
+-- Read as it was known at the end of the response window: a later operation masks nothing.
 scored as (
     select
         cycle.episode_id,
@@ -66,8 +66,7 @@ scored as (
             and day.score_date between cycle.start_date and cycle.end_date
             and list_contains($pain_settings, day.setting)
             and (
-                not day.is_masked
-                or day.masked_by_date > cycle.index_date + $response_to_day
+                not day.is_masked or day.masked_by_date > cycle.index_date + $response_to_day
             )
             and day.pain_nrs is not null
     group by all

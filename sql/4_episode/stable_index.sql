@@ -4,8 +4,8 @@
 -- Key:    patient_index, index_kind, index_date
 -- Units:  doses in MME per day
 -- Scope:  patient
--- Source: maintainers within 20 % as in Hayes 2020 (Pain 161:979); drawing a few dates of each
---         patient is a design choice
+-- Source: maintainers within 20 % as in Hayes 2020 (Pain 161:979); drawing a share of their
+--         dates is a design choice
 with
 
 in_run as (
@@ -15,6 +15,7 @@ in_run as (
         run.end_date as run_end_date,
         coalesce(run.long_term_date < candidate.index_date, false) as is_long_term,
         round(candidate.mean_after_mme / nullif(candidate.mean_before_mme, 0), 9) as dose_ratio,
+        round(candidate.mean_after_mme / nullif(candidate.distal_mme, 0), 9) as distal_ratio,
         round(candidate.late_mme / nullif(candidate.distal_mme, 0), 9) as late_ratio
     from episode.index_dose as candidate
     left join trajectory.therapy_run as run
@@ -23,8 +24,9 @@ in_run as (
             and candidate.index_date between run.start_date and run.end_date
 ),
 
--- A rise from the distal baseline to the late window is led by pain only if the dose did not rise
--- between them. A ratio that makes an escalation is not stable.
+-- Pain after the day is held against both baselines, so the dose is that of either; a rise of pain
+-- is seen in R2 only, so there the dose is the same as well. A ratio that makes an escalation is
+-- not stable.
 judged as (
     select
         *,
@@ -34,25 +36,25 @@ judged as (
             when before_coverage < $min_coverage or after_coverage < $min_coverage
                 then 'supply_not_covered'
             when
-                not coalesce(
-                    dose_ratio >= 1 - $maintained_share
-                    and dose_ratio < least(1 + $maintained_share, $escalation_min_ratio),
-                    false
-                )
-                then 'dose_not_stable'
-            when
-                index_kind = 'pain_led'
-                and not coalesce(
-                    late_ratio >= 1 - $maintained_share
-                    and late_ratio < least(1 + $maintained_share, $escalation_min_ratio),
-                    false
-                )
+                not list_bool_and(list_transform(
+                    if(
+                        index_kind = 'pain_led',
+                        [dose_ratio, distal_ratio, late_ratio],
+                        [dose_ratio, distal_ratio]
+                    ),
+                    lambda ratio: coalesce(
+                        ratio >= 1 - $maintained_share
+                        and ratio < least(1 + $maintained_share, $escalation_min_ratio),
+                        false
+                    )
+                ))
                 then 'dose_not_stable'
         end as failed_requirement
     from in_run
 ),
 
--- Which dates of a patient are drawn depends on nothing but the patient's own name and the date.
+-- Every date of a maintainer is drawn or not for itself, by the patient's own name and the date:
+-- what is delivered later cannot undo an earlier draw.
 drawn as (
     select
         judged.* exclude (failed_requirement),
@@ -60,11 +62,8 @@ drawn as (
             when judged.failed_requirement is not null then judged.failed_requirement
             when
                 judged.index_kind = 'sham_maintainer'
-                and row_number() over (
-                    partition by
-                        judged.patient_index, judged.index_kind, judged.failed_requirement is null
-                    order by md5(patient.patient_id || judged.index_date::varchar)
-                ) > $maintainer_date_count
+                and md5_number_lower(patient.patient_id || judged.index_date::varchar) % 10000
+                >= 10000 * $maintainer_date_share
                 then 'not_drawn'
         end as failed_requirement
     from judged
@@ -87,6 +86,7 @@ stable_index as (
         run_start_date,
         run_end_date,
         dose_ratio,
+        distal_ratio,
         late_ratio,
         failed_requirement
     from drawn

@@ -4,27 +4,24 @@
 -- Key:    episode_id, covariate
 -- Units:  categories; doses in MME per day, pain in NRS points
 -- Scope:  patient
--- Source: dose bands of CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); PEG after Krebs 2009 (J Gen
---         Intern Med 24:733); other bands are design choices; reference.code_list
+-- Source: episode.covariate; dose bands of CDC 2022 (Dowell 2022, MMWR Recomm Rep 71(3)); other
+--         bands are design choices
 with
 
 inside as (
     select
-        profile.episode_id,
-        profile.patient_index,
-        profile.index_date,
-        profile.age_years,
-        profile.prior_therapy_days,
-        profile.proximal_mme,
-        profile.proximal_nrs,
-        profile.data_grade,
+        change.episode_id,
+        change.age_years,
+        change.prior_therapy_days,
+        change.proximal_mme,
+        change.proximal_nrs,
+        change.data_grade,
         patient.sex,
-        feed.has_diagnoses,
-        feed.has_adjuvants
-    from episode.episode_profile as profile
-    left join clean.patient as patient using (patient_index)
-    left join episode.delivered_feed as feed using (episode_id)
-    where profile.excluded_reason is null
+        covariate.* exclude (episode_id, patient_index)
+    from episode.episode_change as change
+    inner join episode.covariate as covariate using (episode_id)
+    left join clean.patient as patient on change.patient_index = patient.patient_index
+    where change.excluded_reason is null
 ),
 
 -- The edges of the bands are not targets for anyone's dose.
@@ -32,7 +29,8 @@ band as (
     select
         episode_id,
         unnest([
-            'dose_before', 'pain_before', 'age', 'sex', 'therapy_before', 'data_grade'
+            'dose_before', 'pain_before', 'age', 'sex', 'therapy_before', 'data_grade',
+            'pain_regions', 'function_peg', 'time_before'
         ]) as covariate,
         unnest([
             case
@@ -60,138 +58,61 @@ band as (
                 when prior_therapy_days < 730 then '1 year'
                 else '2 years and over'
             end,
-            coalesce(data_grade, 'none')
+            coalesce(data_grade, 'none'),
+            case
+                when region_count is null then 'not delivered'
+                when region_count >= 3 then '3 and over'
+                else region_count::varchar
+            end,
+            case
+                when proximal_peg is null then 'not recorded'
+                when proximal_peg < 4 then 'under 4'
+                when proximal_peg < 7 then '4 to 6'
+                else '7 and over'
+            end,
+            case
+                when is_left_truncated is null then 'unknown'
+                when is_left_truncated then 'not seen in full'
+                else 'seen in full'
+            end
         ]) as category
     from inside
 ),
 
-coded_name as (
+coded as (
     select
+        episode_id,
         unnest([
             'low_back_pain', 'osteoarthritis', 'rheumatoid_arthritis', 'fibromyalgia',
-            'overlapping_pain_condition', 'neuropathy', 'chronic_pain', 'migraine',
-            'opioid_use_disorder', 'depression', 'ptsd', 'anxiety', 'insomnia', 'sleep_apnoea',
-            'bariatric_surgery_status', 'skin_hypersensitivity'
-        ]) as covariate
-),
-
-coded as (
-    select distinct
-        inside.episode_id,
-        concept_day.concept as covariate
-    from inside
-    inner join trajectory.concept_day as concept_day
-        on
-            inside.patient_index = concept_day.patient_index
-            and concept_day.coded_date
-            between inside.index_date - $look_back_days::integer and inside.index_date - 1
-),
-
-condition as (
-    select
-        inside.episode_id,
-        coded_name.covariate,
-        case
-            when coded.episode_id is not null then 'coded'
-            when inside.has_diagnoses then 'not coded'
-            else 'not delivered'
-        end as category
-    from inside
-    cross join coded_name
-    left join coded
-        on inside.episode_id = coded.episode_id and coded_name.covariate = coded.covariate
-),
-
-region_count as (
-    select
-        inside.episode_id,
-        count(distinct region.region) as regions
-    from inside
-    inner join trajectory.pain_region_day as region
-        on
-            inside.patient_index = region.patient_index
-            and region.coded_date
-            between inside.index_date - $look_back_days::integer and inside.index_date - 1
-    group by all
-),
-
-region as (
-    select
-        inside.episode_id,
-        'pain_regions' as covariate,
-        case
-            when region_count.regions >= 3 then '3 and over'
-            when region_count.regions is not null then region_count.regions::varchar
-            when inside.has_diagnoses then '0'
-            else 'not delivered'
-        end as category
-    from inside
-    left join region_count using (episode_id)
-),
-
-drug_name as (
-    select
+            'overlapping_pain_condition', 'widespread_pain', 'neuropathy', 'chronic_pain',
+            'migraine', 'skin_hypersensitivity', 'opioid_use_disorder', 'opioid_adverse_effect',
+            'medication_overuse_headache', 'bowel_disorder', 'depression', 'ptsd', 'anxiety',
+            'insomnia', 'sleep_apnoea', 'had_bariatric_surgery'
+        ]) as covariate,
         unnest([
-            'benzodiazepine', 'gabapentinoid', 'snri', 'tca', 'cyp2d6_inhibitor',
-            'cyp3a4_inhibitor', 'cyp3a4_inducer'
-        ]) as covariate
+            has_low_back_pain, has_osteoarthritis, has_rheumatoid_arthritis, has_fibromyalgia,
+            has_overlapping_pain_condition, has_widespread_pain, has_neuropathy, has_chronic_pain,
+            has_migraine, has_skin_hypersensitivity, has_opioid_use_disorder,
+            has_opioid_adverse_effect, has_medication_overuse_headache, has_bowel_disorder,
+            has_depression, has_ptsd, has_anxiety, has_insomnia, has_sleep_apnoea,
+            has_had_bariatric_surgery
+        ]) as is_coded
+    from inside
 ),
 
--- In supply in the quarter before: what was taken a year ago no longer acts.
 taken as (
-    select distinct
-        inside.episode_id,
-        exposure.exposure_class as covariate
-    from inside
-    inner join trajectory.exposure_period as exposure
-        on
-            inside.patient_index = exposure.patient_index
-            and exposure.start_date < inside.index_date
-            and exposure.end_date >= inside.index_date + $proximal_from_day
-),
-
-drug as (
     select
-        inside.episode_id,
-        drug_name.covariate,
-        case
-            when taken.episode_id is not null then 'taken'
-            when inside.has_adjuvants then 'not taken'
-            else 'not delivered'
-        end as category
+        episode_id,
+        unnest([
+            'benzodiazepine', 'sleep_drug', 'gabapentinoid', 'antidepressant', 'muscle_relaxant',
+            'cyp3a4_inducer', 'cyp3a4_inhibitor', 'cyp2d6_inhibitor_of_prodrug'
+        ]) as covariate,
+        unnest([
+            has_benzodiazepine, has_sleep_drug, has_gabapentinoid, has_antidepressant,
+            has_muscle_relaxant, has_cyp3a4_inducer, has_cyp3a4_inhibitor,
+            has_cyp2d6_inhibitor_of_prodrug
+        ]) as is_taken
     from inside
-    cross join drug_name
-    left join taken
-        on inside.episode_id = taken.episode_id and drug_name.covariate = taken.covariate
-),
-
-last_peg as (
-    select
-        inside.episode_id,
-        arg_max(score.score, score.scored_at) as peg
-    from inside
-    inner join clean.pain_score as score
-        on
-            inside.patient_index = score.patient_index
-            and score.instrument = 'PEG'
-            and score.score between 0 and 10
-            and score.scored_at::date
-            between inside.index_date - $look_back_days::integer and inside.index_date - 1
-    group by all
-),
-
-function_scored as (
-    select
-        inside.episode_id,
-        'function_peg' as covariate,
-        case
-            when last_peg.peg is null then 'not recorded'
-            when last_peg.peg < 4 then 'under 4'
-            when last_peg.peg < 7 then '4 to 6'
-            else '7 and over'
-        end as category
-    from inside
-    left join last_peg using (episode_id)
 ),
 
 -- How the episode itself stands to others, and whether its increase stayed. Where no dose was
@@ -219,13 +140,25 @@ course as (
 subgroup as (
     from band
     union all by name
-    from condition
+    select
+        episode_id,
+        covariate,
+        case
+            when is_coded is null then 'not delivered'
+            when is_coded then 'coded'
+            else 'not coded'
+        end as category
+    from coded
     union all by name
-    from region
-    union all by name
-    from drug
-    union all by name
-    from function_scored
+    select
+        episode_id,
+        covariate,
+        case
+            when is_taken is null then 'not delivered'
+            when is_taken then 'taken'
+            else 'not taken'
+        end as category
+    from taken
     union all by name
     from course
 )

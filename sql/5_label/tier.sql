@@ -90,7 +90,8 @@ tiered as (
     from judged
 ),
 
--- What the sentence says of a rule, with the values of its evidence.
+-- What the sentence says of a rule, with the values of its evidence. Most rules say nothing of most
+-- episodes: only those with words are looked into.
 worded as (
     select
         episode_id,
@@ -103,6 +104,10 @@ worded as (
         list_filter(evidence, lambda item: item['margin'] < 0)[1] as first_miss,
         list_filter(evidence, lambda item: item['unit'] = 'ratio')[1]['value'] as dose_ratio
     from spoken
+    where
+        rule in ('LF01', 'LF06')
+        or (rule in ('LF04', 'LF05', 'LF08', 'LF14', 'LF16') and is_for)
+        or (rule = 'LF07' and is_active)
 ),
 
 phrase as (

@@ -10,7 +10,7 @@ with
 requirement as (
     select
         patient_index,
-        unnest(range(1, 14)) as step_number,
+        unnest(range(1, 15)) as step_number,
         unnest([
             'Opioid prescription or administration',
             'A daily dose is known',
@@ -22,6 +22,7 @@ requirement as (
             'Look-back observed',
             'No cancer, palliative care, sickle cell disease, pregnancy or pump',
             'No long stay in hospital in any window',
+            'No long-term care without supply in any window',
             'No medication for opioid use disorder at the index date',
             'On therapy and followed through the response window',
             'Pain scored and dose known in every window'
@@ -37,6 +38,7 @@ requirement as (
             has_look_back,
             is_in_scope,
             has_no_long_stay,
+            has_no_unseen_care,
             is_not_excluded,
             has_follow_up,
             is_classifiable

@@ -118,7 +118,7 @@ LAYOUTS = {"dispensing": as_dispensing, "fhir": as_fhir, "synthea": as_synthea}
 
 @pytest.fixture(scope="module")
 def plain(world, tmp_path_factory):
-    """Some patients of the simulated extract, without repeated fills, which one layout would take for copies."""
+    """Some patients of the simulated extract: one scale, and no repeated fills, which one layout takes for copies."""
     folder = tmp_path_factory.mktemp("plain")
     (folder / "extract").mkdir()
     patients = pl.read_csv(world / "extract" / "patient.csv", infer_schema=False).head(20)
@@ -128,6 +128,8 @@ def plain(world, tmp_path_factory):
     fills = pl.read_csv(folder / "extract" / "prescription.csv", infer_schema=False)
     same = ["patient_id", "fill_date", "drug_text", "quantity", "days_supply"]
     fills.unique(same, keep="first", maintain_order=True).write_csv(folder / "extract" / "prescription.csv")
+    scores = pl.read_csv(folder / "extract" / "pain_score.csv", infer_schema=False)
+    scores.filter(instrument="NRS").write_csv(folder / "extract" / "pain_score.csv")
     return folder
 
 

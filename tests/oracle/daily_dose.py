@@ -75,7 +75,9 @@ def dose_increase(days: Days) -> list[tuple]:
     return increases
 
 
-def therapy_run(days: Days, bridge_days: int, span_days: int, min_covered_days: int) -> list[tuple]:
+def therapy_run(
+    days: Days, bridge_days: int, span_days: int, min_covered_days: int, is_across_runs: bool = False
+) -> list[tuple]:
     """(patient_index, start_date, end_date, covered_days, long_term_date), sorted."""
     runs = []
     for patient in sorted(days):
@@ -88,9 +90,32 @@ def therapy_run(days: Days, bridge_days: int, span_days: int, min_covered_days: 
         for covered in of_patient:
             long_term_date = None
             for day in days_between(covered[0], covered[-1]):
-                in_span = [other for other in covered if 0 <= (day - other).days < span_days]
+                counted = days[patient] if is_across_runs else covered
+                in_span = [other for other in counted if 0 <= (day - other).days < span_days]
                 if len(in_span) >= min_covered_days:
                     long_term_date = day
                     break
             runs.append((patient, covered[0], covered[-1], len(covered), long_term_date))
     return runs
+
+
+def long_term_by_supply(
+    runs: list[tuple], fills: list[tuple], min_run_days: int, min_supply_days: int, min_fills: int, span_days: int
+) -> list[date | None]:
+    """The first day of each run on which it is long enough and has enough supply or fills."""
+    found = []
+    for patient, start, end, *_ in runs:
+        long_term_date = None
+        for day in days_between(start, end):
+            supplies = [
+                supply
+                for who, filled, supply in fills
+                if who == patient and start <= filled <= day and (day - filled).days < span_days
+            ]
+            if (day - start).days + 1 >= min_run_days and (
+                sum(supplies) >= min_supply_days or len(supplies) >= min_fills
+            ):
+                long_term_date = day
+                break
+        found.append(long_term_date)
+    return found

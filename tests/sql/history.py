@@ -29,6 +29,7 @@ DRUGS = (
     "hydrocodone bitartrate 15 MG Oral Tablet",
 )
 CODES = ("M545", "M546", "G8929", "R51", "F329", "E119", "S8290", "C509", "Z515", "M797")
+ADJUVANTS = ("gabapentin 300 MG Oral Capsule", "tizanidine 4 MG Oral Tablet", "rifampin 300 MG Oral Capsule")
 # The column that dates each table's records.
 DATED_BY = {
     "clean.prescription": "start_date",
@@ -166,7 +167,7 @@ def _mention(patient: int, on: date) -> dict[str, Any]:
 def rewritten_after(rows: Rows, day_by_patient: dict[int, date], seed: int) -> Rows:
     """The same histories with whatever is dated after a patient's day dropped, moved, changed or added to."""
     rng = np.random.default_rng(seed)
-    rewritten: Rows = {"clean.patient": rows["clean.patient"]}
+    rewritten: Rows = {table: found for table, found in rows.items() if table not in DATED_BY}
     for table, dated_by in DATED_BY.items():
         kept = []
         for row in rows[table]:
@@ -177,16 +178,23 @@ def rewritten_after(rows: Rows, day_by_patient: dict[int, date], seed: int) -> R
                 later = row[dated_by] + timedelta(days=int(rng.integers(0, 60)))
                 kept.append(row | {dated_by: later} | _changed(table, rng))
         rewritten[table] = kept
+    source = {row["patient_index"]: row["source"] for row in rows["clean.patient"]}
     for patient, last_day in day_by_patient.items():
+        soon = [last_day + timedelta(days=int(rng.integers(1, 9))) for _ in range(5)]
         added = {
-            "clean.prescription": _fill(patient, DRUGS[0], last_day + timedelta(days=int(rng.integers(1, 9))), 12, 28),
-            "clean.diagnosis": _code(patient, last_day + timedelta(days=1), "T402"),
-            "clean.procedure": _procedure(patient, last_day + timedelta(days=int(rng.integers(1, 8)))),
+            "clean.prescription": _fill(patient, str(rng.choice(DRUGS)), soon[0], 12, 28),
+            "clean.diagnosis": _code(patient, last_day + timedelta(days=1), str(rng.choice(("T402", *CODES)))),
+            "clean.procedure": _procedure(patient, soon[1]),
+            "clean.encounter": _encounter(patient, soon[2], soon[2] + timedelta(days=9), rng)
+            | {"setting": "inpatient"},
+            "clean.adjuvant": _adjuvant(patient, soon[3], str(rng.choice(ADJUVANTS))),
+            "clean.note_mention": _mention(patient, soon[4]),
         }
         for table, row in added.items():
             key = f"{table.removeprefix('clean.')}_id"
             if rng.random() < 0.7:
-                rewritten[table] = [*rewritten[table], row | {key: f"north:added:{patient}", "source": "north"}]
+                more = {key: f"added:{patient}", "source": source[patient]}
+                rewritten[table] = [*rewritten[table], row | more]
     return rewritten
 
 
@@ -198,11 +206,11 @@ def _changed(table: str, rng: np.random.Generator) -> dict[str, Any]:
     return {"code": str(rng.choice(CODES))} if table == "clean.diagnosis" else {}
 
 
-def derived(rows: Rows) -> duckdb.DuckDBPyConnection:
-    """A warehouse of these clean rows with every table that follows, up to the features."""
+def derived(rows: Rows, study: Study = STUDY, upto: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A warehouse of these clean rows with every table that follows, up to the features or a later table."""
     connection = duckdb.connect()
     for table in REFERENCES:
-        table.build(connection, STUDY)
+        table.build(connection, study)
     for contract in CLEAN:
         warehouse.create(connection, contract)
         if found := rows.get(contract.table):
@@ -210,6 +218,6 @@ def derived(rows: Rows) -> duckdb.DuckDBPyConnection:
             connection.register("rows", frame)
             connection.execute(f"insert into {contract.table} by name from rows")
             connection.unregister("rows")
-    for table in DERIVED:
-        table.build(connection, STUDY)
+    for table in [*DERIVED, *(table for table in ALL_TABLES if table.name == upto)]:
+        table.build(connection, study)
     return connection

@@ -15,6 +15,7 @@ FLAGS = [
     "has_look_back",
     "is_in_scope",
     "has_no_long_stay",
+    "has_no_unseen_care",
     "is_not_excluded",
     "has_follow_up",
     "is_classifiable",
@@ -23,7 +24,7 @@ FLAGS = [
 
 def cohort(*failing: set[int]) -> str:
     """Patients by the numbers of the requirements each fails."""
-    rows = [[str(number not in failed).lower() for number in range(1, 14)] for failed in failing]
+    rows = [[str(number not in failed).lower() for number in range(1, 15)] for failed in failing]
     lines = "\n".join(" | ".join([str(patient), *row]) for patient, row in enumerate(rows))
     return f"patient_index | {' | '.join(FLAGS)}\n-\n{lines}"
 
@@ -32,7 +33,7 @@ def test_each_requirement_stands_at_its_place(check_sql):
     """One patient fails the first requirement alone, two the second, and so on."""
     check_sql(
         TABLE,
-        given={"episode.cohort": cohort(*({number} for number in range(1, 14) for _ in range(number)))},
+        given={"episode.cohort": cohort(*({number} for number in range(1, 15) for _ in range(number)))},
         then="""
             requirement                                                  | step_number | leaving_patients
             -------------------------------------------------------------+-------------+-----------------
@@ -46,9 +47,10 @@ def test_each_requirement_stands_at_its_place(check_sql):
             Look-back observed                                           | 8           | 8
             No cancer, palliative care, sickle cell disease, pregnancy or pump | 9     | 9
             No long stay in hospital in any window                       | 10          | 10
-            No medication for opioid use disorder at the index date      | 11          | 11
-            On therapy and followed through the response window          | 12          | 12
-            Pain scored and dose known in every window                   | 13          | 13
+            No long-term care without supply in any window               | 11          | 11
+            No medication for opioid use disorder at the index date      | 12          | 12
+            On therapy and followed through the response window          | 13          | 13
+            Pain scored and dose known in every window                   | 14          | 14
         """,
     )
 
@@ -56,7 +58,7 @@ def test_each_requirement_stands_at_its_place(check_sql):
 def test_a_patient_leaves_at_the_first_requirement_but_is_counted_at_each_it_fails(check_sql):
     check_sql(
         TABLE,
-        given={"episode.cohort": cohort(set(), {2, 5, 13}, {5}, {1, 2})},
+        given={"episode.cohort": cohort(set(), {2, 5, 14}, {5}, {1, 2})},
         then="""
             step_number | entering_patients | leaving_patients | remaining_patients | failing_patients
             ------------+-------------------+------------------+--------------------+-----------------
@@ -72,7 +74,8 @@ def test_a_patient_leaves_at_the_first_requirement_but_is_counted_at_each_it_fai
             10          | 1                 | 0                | 1                  | 0
             11          | 1                 | 0                | 1                  | 0
             12          | 1                 | 0                | 1                  | 0
-            13          | 1                 | 0                | 1                  | 1
+            13          | 1                 | 0                | 1                  | 0
+            14          | 1                 | 0                | 1                  | 1
         """,
     )
 
@@ -82,6 +85,6 @@ def test_when_everyone_has_left_the_steps_go_on_with_zero(check_sql):
         TABLE,
         given={"episode.cohort": cohort({1})},
         then=drawn(
-            "step_number | entering_patients\n-\n1 | 1\n" + "\n".join(f"{number} | 0" for number in range(2, 14))
+            "step_number | entering_patients\n-\n1 | 1\n" + "\n".join(f"{number} | 0" for number in range(2, 15))
         ),
     )

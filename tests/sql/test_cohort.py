@@ -25,6 +25,7 @@ def test_a_patient_with_nothing_keeps_a_row_and_meets_nothing(check_sql):
             has_look_back=False,
             is_in_scope=False,
             has_no_long_stay=False,
+            has_no_unseen_care=False,
             is_not_excluded=False,
             has_follow_up=False,
             is_classifiable=False,
@@ -172,8 +173,8 @@ def test_an_increase_that_failed_a_requirement_is_no_escalation(check_sql):
 
 
 EPISODE_FLAGS = (
-    *("is_adult", "has_look_back", "is_in_scope", "has_no_long_stay", "is_not_excluded", "has_follow_up"),
-    "is_classifiable",
+    *("is_adult", "has_look_back", "is_in_scope", "has_no_long_stay", "has_no_unseen_care"),
+    *("is_not_excluded", "has_follow_up", "is_classifiable"),
 )
 
 
@@ -186,17 +187,18 @@ EPISODE_FLAGS = (
         ("active_cancer |", 2),
         ("intrathecal_pump |", 2),
         ("long_inpatient_stay |", 3),
-        ("opioid_use_disorder_medication |", 4),
-        ("| follow_up_too_short", 5),
-        ("| therapy_ended", 5),
-        ("| too_few_scores_distal", 6),
-        ("| dose_unknown", 6),
-        ("|", 7),
+        ("long_term_care_without_supply |", 4),
+        ("opioid_use_disorder_medication |", 5),
+        ("| follow_up_too_short", 6),
+        ("| therapy_ended", 6),
+        ("| too_few_scores_distal", 7),
+        ("| dose_unknown", 7),
+        ("|", 8),
         # the episode that gets furthest counts
-        ("under_age |\n| follow_up_too_short", 5),
-        ("active_cancer |\n|", 7),
+        ("under_age |\n| follow_up_too_short", 6),
+        ("active_cancer |\n|", 8),
         # not the best of two episodes: one is excluded, the other not followed
-        ("active_cancer |\n| follow_up_too_short", 5),
+        ("active_cancer |\n| follow_up_too_short", 6),
         ("active_cancer | follow_up_too_short", 2),
     ],
 )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.conftest import select
 from tests.sql.drawing import drawn
 
 TABLE = "trajectory.concept_day"
@@ -89,3 +90,41 @@ def test_a_code_means_nothing_in_another_system(check_sql):
         given={"clean.diagnosis": diagnoses("1 | D+0 | ICD9CM | M545", "1 | D+0 | ICD10CM | 7242")},
         then=drawn("patient_index | coded_date | concept\n-\n"),
     )
+
+
+# What excludes an episode, and what is near it but does not.
+EXCLUDING = [
+    ("ICD10CM", "C50911", "active_cancer"),
+    ("ICD10CM", "C439", "active_cancer"),
+    ("ICD10CM", "C4491", ""),  # basal cell carcinoma of skin
+    ("ICD10CM", "D0512", ""),  # in situ
+    ("ICD10CM", "Z853", ""),  # history of cancer
+    ("ICD9CM", "1749", "active_cancer"),
+    ("ICD9CM", "1739", ""),
+    ("ICD10CM", "Z515", "palliative_care"),
+    ("ICD10CM", "Z5111", ""),
+    ("ICD9CM", "V667", "palliative_care"),
+    ("ICD10CM", "D5700", "sickle_cell_disease"),
+    ("ICD10CM", "D573", ""),  # the trait
+    ("ICD9CM", "28262", "sickle_cell_disease"),
+    ("ICD9CM", "2825", ""),  # the trait
+    ("ICD10CM", "O80", "pregnancy"),
+    ("ICD9CM", "650", "pregnancy"),
+    ("ICD10CM", "Z451", "intrathecal_pump"),
+    # a prefix counts in its own code system only
+    ("ICD9CM", "C50911", ""),
+    ("ICD10CM", "1749", ""),
+    # and only at the beginning of a code
+    ("ICD10CM", "XC50", ""),
+    ("ICD10CM", "M545", ""),
+]
+
+
+def test_codes_exclude_by_prefix_within_their_code_system():
+    concepts = {concept for *_, concept in EXCLUDING if concept}
+    rows = [f"{i} | D+0 | {system} | {code}" for i, (system, code, _) in enumerate(EXCLUDING)]
+    found = select(TABLE, given={"clean.diagnosis": diagnoses(*rows)}).sql(
+        f"select patient_index, concept from {TABLE}"
+    )
+    told = {patient: concept for patient, concept in found.fetchall() if concept in concepts}
+    assert [told.get(i, "") for i in range(len(EXCLUDING))] == [concept for *_, concept in EXCLUDING]

@@ -89,6 +89,19 @@ def test_a_fall_of_less_than_5_percent_of_the_response_dose_is_no_cut(check, dos
     check(f"first_cut_date\n-\n{date}", cut_on(120, dose))
 
 
+def test_a_fall_of_5_percent_is_a_cut_in_binary_too(check_sql):
+    """0.95 times 48 is a hair below 45.6 in binary."""
+    check_sql(
+        TABLE,
+        given={
+            "episode.episode": episode(),
+            "episode.window_dose": drawn("mean_mme\n-\n48", episode_id="a", patient_index=1, window_name="R"),
+            "trajectory.dose_period": periods("D-100 | D+119 | 48\nD+120 | D+900 | 45.6"),
+        },
+        then=drawn("first_cut_date\n-\nD+120"),
+    )
+
+
 @pytest.mark.parametrize(
     ("gap", "first_cut"),
     [

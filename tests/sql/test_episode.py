@@ -281,58 +281,32 @@ def test_a_code_excludes_from_the_first_to_the_last_day_of_the_look_back(check_s
         given={
             "episode.escalation": ONE_STEP,
             "clean.patient": patient(),
-            "clean.diagnosis": drawn(f"diagnosis_date\n-\n{date}", patient_index=1, code_system="ICD10CM", code="C509"),
+            "trajectory.concept_day": drawn(f"coded_date\n-\n{date}", patient_index=1, concept="active_cancer"),
         },
         then=f"patient_index | excluded_reason\n-\n1 | {reason}",
     )
 
 
-CODES = [
-    ("ICD10CM", "C50911", "active_cancer"),
-    ("ICD10CM", "C439", "active_cancer"),
-    ("ICD10CM", "C4491", ""),  # basal cell carcinoma of skin
-    ("ICD10CM", "D0512", ""),  # in situ
-    ("ICD10CM", "Z853", ""),  # history of cancer
-    ("ICD9CM", "1749", "active_cancer"),
-    ("ICD9CM", "1739", ""),
-    ("ICD10CM", "Z515", "palliative_care"),
-    ("ICD10CM", "Z5111", ""),
-    ("ICD9CM", "V667", "palliative_care"),
-    ("ICD10CM", "D5700", "sickle_cell_disease"),
-    ("ICD10CM", "D573", ""),  # the trait
-    ("ICD9CM", "28262", "sickle_cell_disease"),
-    ("ICD9CM", "2825", ""),  # the trait
-    ("ICD10CM", "O80", "pregnancy"),
-    ("ICD9CM", "650", "pregnancy"),
-    ("ICD10CM", "Z451", "intrathecal_pump"),
-    # a prefix counts in its own code system only
-    ("ICD9CM", "C50911", ""),
-    ("ICD10CM", "1749", ""),
-    # and only at the beginning of a code
-    ("ICD10CM", "XC50", ""),
-    ("ICD10CM", "M545", ""),
-]
-
-
-def test_codes_exclude_by_prefix_within_their_code_system(check_sql):
+@pytest.mark.parametrize(
+    ("concept", "reason"),
+    [
+        ("palliative_care", "palliative_care"),
+        ("sickle_cell_disease", "sickle_cell_disease"),
+        ("pregnancy", "pregnancy"),
+        ("intrathecal_pump", "intrathecal_pump"),
+        ("surgery", ""),
+        ("low_back_pain", ""),
+    ],
+)
+def test_a_few_concepts_exclude(check_sql, concept, reason):
     check_sql(
         TABLE,
         given={
-            "episode.escalation": steps(
-                "patient_index\n-\n" + "\n".join(str(i) for i in range(len(CODES))), increase_date="D+0"
-            ),
-            "clean.patient": drawn(
-                "patient_index\n-\n" + "\n".join(str(i) for i in range(len(CODES))),
-                birth_year=1960,
-                observation_start_date="D-400",
-            ),
-            "clean.diagnosis": drawn(
-                "patient_index | code_system | code\n-\n"
-                + "\n".join(f"{i} | {system} | {code}" for i, (system, code, _) in enumerate(CODES)),
-                diagnosis_date="D-10",
-            ),
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "trajectory.concept_day": drawn(f"concept\n-\n{concept}", patient_index=1, coded_date="D-10"),
         },
-        then="patient_index | excluded_reason\n-\n" + "\n".join(f"{i} | {r}" for i, (_, _, r) in enumerate(CODES)),
+        then=f"patient_index | excluded_reason\n-\n1 | {reason}",
     )
 
 
@@ -342,8 +316,9 @@ def test_many_excluding_codes_are_one_episode_with_one_reason(check_sql):
         given={
             "episode.escalation": ONE_STEP,
             "clean.patient": patient(),
-            "clean.diagnosis": drawn(
-                "code\n-\nZ515\nC509\nC509\nC780\nO80", patient_index=1, code_system="ICD10CM", diagnosis_date="D-10"
+            "trajectory.concept_day": drawn(
+                "coded_date | concept\n-\nD-10 | palliative_care\nD-10 | active_cancer\nD-9 | active_cancer\nD-8 | pregnancy",
+                patient_index=1,
             ),
         },
         then="patient_index | excluded_reason\n-\n1 | active_cancer",
@@ -356,7 +331,7 @@ def test_another_patients_code_excludes_nobody(check_sql):
         given={
             "episode.escalation": ONE_STEP,
             "clean.patient": patient(),
-            "clean.diagnosis": drawn("code\n-\nC509", patient_index=2, code_system="ICD10CM", diagnosis_date="D-10"),
+            "trajectory.concept_day": drawn("concept\n-\nactive_cancer", patient_index=2, coded_date="D-10"),
         },
         then="patient_index | excluded_reason\n-\n1 |",
     )
@@ -389,12 +364,15 @@ def test_hospice_in_the_look_back_excludes_as_its_codes_do(check_sql, encounter,
 @pytest.mark.parametrize(
     ("stay", "reason"),
     [
-        ("D-20 | D-14 | 7", ""),
-        ("D-20 | D-13 | 8", "long_inpatient_stay"),
-        ("D-380 | D-366 | 15", ""),
-        ("D-379 | D-365 | 15", "long_inpatient_stay"),
-        ("D+90 | D+99 | 10", "long_inpatient_stay"),
-        ("D+91 | D+99 | 9", ""),
+        ("D-20 | D-14", ""),
+        ("D-20 | D-13", "long_inpatient_stay"),
+        ("D-380 | D-366", ""),
+        ("D-379 | D-365", "long_inpatient_stay"),
+        # on day 90 nobody knows how long a stay will last
+        ("D+83 | D+90", "long_inpatient_stay"),
+        ("D+83 | D+99", "long_inpatient_stay"),
+        ("D+84 | D+99", ""),
+        ("D+91 | D+99", ""),
     ],
 )
 def test_a_stay_of_more_than_7_days_in_any_window_excludes(check_sql, stay, reason):
@@ -403,9 +381,68 @@ def test_a_stay_of_more_than_7_days_in_any_window_excludes(check_sql, stay, reas
         given={
             "episode.escalation": ONE_STEP,
             "clean.patient": patient(),
-            "trajectory.inpatient_stay": drawn(f"start_date | end_date | stay_days\n-\n{stay}", patient_index=1),
+            "trajectory.inpatient_stay": drawn(
+                f"start_date | end_date\n-\n{stay}", patient_index=1, setting="inpatient"
+            ),
         },
         then=f"patient_index | excluded_reason\n-\n1 | {reason}",
+    )
+
+
+UNSEEN = "long_term_care_without_supply"
+
+
+@pytest.mark.parametrize(
+    ("stay", "supply", "reason"),
+    [
+        ("D-20 | D-14 | 7", "D-400 | D-21", ""),
+        ("D-20 | D-13 | 8", "D-400 | D-21", UNSEEN),
+        ("D-20 | D-13 | 8", "D-400 | D-20", ""),
+        ("D-20 | D-13 | 8", "D-13 | D+90", ""),
+        ("D-20 | D-13 | 8", "D-12 | D+90", UNSEEN),
+        ("D-20 | D-13 | 8", "", UNSEEN),
+        # only the days that the windows reach count, for the stay and for supply in it
+        ("D-400 | D-359 | 42", "", ""),
+        ("D-400 | D-358 | 43", "", UNSEEN),
+        ("D-400 | D-358 | 43", "D-400 | D-366", UNSEEN),
+        ("D-400 | D-358 | 43", "D-400 | D-365", ""),
+        ("D+83 | D+200 | 118", "", UNSEEN),
+        ("D+84 | D+200 | 117", "", ""),
+        ("D+83 | D+200 | 118", "D+91 | D+200", UNSEEN),
+        ("D+83 | D+200 | 118", "D+90 | D+200", ""),
+    ],
+)
+def test_more_than_7_days_of_long_term_care_without_a_day_of_supply_in_them_exclude(check_sql, stay, supply, reason):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "trajectory.inpatient_stay": drawn(
+                f"start_date | end_date | stay_days\n-\n{stay}", patient_index=1, setting="long_term_care"
+            ),
+            "trajectory.dose_period": drawn(f"start_date | end_date\n-\n{supply}", patient_index=1, dose_mme=30),
+        },
+        then=f"patient_index | excluded_reason\n-\n1 | {reason}",
+    )
+
+
+def test_of_two_stays_in_long_term_care_one_without_supply_excludes(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "trajectory.inpatient_stay": drawn(
+                "start_date | end_date | stay_days\n-\nD-100 | D-80 | 21\nD-60 | D-40 | 21",
+                patient_index=1,
+                setting="long_term_care",
+            ),
+            "trajectory.dose_period": drawn(
+                "patient_index | start_date | end_date\n-\n1 | D-90 | D-80\n2 | D-90 | D+90", dose_mme=30
+            ),
+        },
+        then=f"patient_index | excluded_reason\n-\n1 | {UNSEEN}",
     )
 
 
@@ -433,18 +470,22 @@ def test_medication_for_opioid_use_disorder_at_the_index_date_excludes(check_sql
 
 
 def test_what_excludes_has_an_order(check_sql):
-    """A code comes before a long stay, a long stay before medication for opioid use disorder."""
+    """A code comes before a long stay, that before unseen long-term care, that before medication for opioid use disorder."""
     check_sql(
         TABLE,
         given={
-            "episode.escalation": steps("patient_index\n-\n1\n2\n3", increase_date="D+0"),
-            "clean.patient": drawn("patient_index\n-\n1\n2\n3", birth_year=1960, observation_start_date="D-400"),
-            "clean.diagnosis": drawn("patient_index\n-\n1", code_system="ICD10CM", code="C509", diagnosis_date="D-10"),
+            "episode.escalation": steps("patient_index\n-\n1\n2\n3\n4", increase_date="D+0"),
+            "clean.patient": drawn("patient_index\n-\n1\n2\n3\n4", birth_year=1960, observation_start_date="D-400"),
+            "trajectory.concept_day": drawn("patient_index\n-\n1", concept="active_cancer", coded_date="D-10"),
             "trajectory.inpatient_stay": drawn(
-                "patient_index\n-\n1\n2", start_date="D-20", end_date="D-10", stay_days=11
+                "patient_index | setting\n-\n1 | inpatient\n2 | inpatient\n1 | long_term_care\n2 | long_term_care\n"
+                "3 | long_term_care",
+                start_date="D-20",
+                end_date="D-10",
+                stay_days=11,
             ),
             "trajectory.record_amount": drawn(
-                "patient_index\n-\n1\n2\n3", start_date="D-20", end_date="D-1", product_use="oud_treatment"
+                "patient_index\n-\n1\n2\n3\n4", start_date="D-20", end_date="D-1", product_use="oud_treatment"
             ),
         },
         then="""
@@ -452,7 +493,8 @@ def test_what_excludes_has_an_order(check_sql):
             --------------+-------------------------------
             1             | active_cancer
             2             | long_inpatient_stay
-            3             | opioid_use_disorder_medication
+            3             | long_term_care_without_supply
+            4             | opioid_use_disorder_medication
         """,
     )
 
@@ -463,7 +505,7 @@ def test_each_episode_of_a_patient_has_a_look_back_of_its_own(check_sql):
         given={
             "episode.escalation": steps("increase_date\n-\nD+0\nD+300"),
             "clean.patient": patient(),
-            "clean.diagnosis": drawn("code\n-\nC509", patient_index=1, code_system="ICD10CM", diagnosis_date="D+100"),
+            "trajectory.concept_day": drawn("concept\n-\nactive_cancer", patient_index=1, coded_date="D+100"),
         },
         then=drawn("index_date | excluded_reason\n-\nD+0 |\nD+300 | active_cancer"),
     )
@@ -485,6 +527,57 @@ def test_follow_up_ends_with_observation_or_death(check_sql, known, end):
         TABLE,
         given={"episode.escalation": ONE_STEP, "clean.patient": patient(**known)},
         then=drawn(f"patient_index | follow_up_end_date | follow_up_days\n-\n1 | {end} | {days}"),
+    )
+
+
+@pytest.mark.parametrize(("supplied_to", "end"), [("D+600", "D+600"), ("D+950", "D+900"), ("", "D+900")])
+def test_follow_up_ends_where_the_delivered_supply_ends(check_sql, supplied_to, end):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "trajectory.follow_up": drawn(f"patient_index | last_date\n-\n1 | {supplied_to}"),
+        },
+        then=drawn(f"patient_index | follow_up_end_date\n-\n1 | {end}"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("coded", "end"),
+    [
+        (["D-400 | active_cancer"], "D+900"),
+        (["D+0 | active_cancer"], "D+0"),
+        (["D+200 | palliative_care", "D+300 | active_cancer"], "D+200"),
+        (["D+200 | sickle_cell_disease", "D+200 | pregnancy"], "D+900"),
+        (["D+200 | surgery"], "D+900"),
+        (["D+200 | surgery", "D+300 | surgery", "D+400 | surgery"], "D+300"),
+        (["D+91 | surgery", "D+92 | surgery"], "D+92"),
+        (["D+90 | surgery", "D+92 | surgery"], "D+900"),  # one within R masks scores, and is not repeated in C
+    ],
+)
+def test_cancer_palliative_care_and_a_second_operation_after_r_end_the_follow_up(check_sql, coded, end):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "trajectory.concept_day": drawn("\n".join(["coded_date | concept", "-", *coded]), patient_index=1),
+        },
+        then=drawn(f"patient_index | follow_up_end_date\n-\n1 | {end}"),
+    )
+
+
+@pytest.mark.parametrize(("day", "end"), [("D-1", "D+900"), ("D+0", "D+0"), ("D+100", "D+100")])
+def test_hospice_after_the_index_date_ends_the_follow_up(check_sql, day, end):
+    check_sql(
+        TABLE,
+        given={
+            "episode.escalation": ONE_STEP,
+            "clean.patient": patient(),
+            "clean.encounter": drawn(f"start_date\n-\n{day}", patient_index=1, setting="hospice"),
+        },
+        then=drawn(f"patient_index | follow_up_end_date\n-\n1 | {end}"),
     )
 
 
@@ -548,6 +641,32 @@ def test_an_episode_is_linked_until_therapy_was_back_at_its_dose_for_180_days(ch
             "trajectory.dose_period": drawn(f"start_date | end_date | dose_mme\n-\n{periods}", patient_index=1),
         },
         then=drawn(f"index_date | is_linked | linked_since_date\n-\nD+0 | false | D+0\nD+300 | {is_linked} | {since}"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("periods", "is_linked"),
+    [
+        ("D-200 | D+500 | 33", "false"),
+        ("D-200 | D+500 | 33.1", "true"),
+        ("D-200 | D+119 | 60\nD+120 | D+500 | 30", "false"),
+        ("D-200 | D+120 | 60\nD+121 | D+500 | 30", "true"),
+        ("D-200 | D+298 | 30\nD+299 | D+500 | 60", "true"),
+        ("D-200 | D+299 | 30\nD+300 | D+500 | 60", "false"),  # raised from the date on, not before it
+    ],
+)
+def test_a_run_of_one_dose_around_a_sham_date_links_it_if_the_dose_is_raised(check_sql, periods, is_linked):
+    check_sql(
+        TABLE,
+        given={
+            "episode.stable_index": steps(
+                "index_kind | index_date\n-\nsham_gabapentinoid | D+0\nsham_gabapentinoid | D+300",
+                mean_before_mme=30,
+                mean_sustained_mme=None,
+            ),
+            "trajectory.dose_period": drawn(f"start_date | end_date | dose_mme\n-\n{periods}", patient_index=1),
+        },
+        then=drawn(f"index_date | is_linked\n-\nD+0 | false\nD+300 | {is_linked}"),
     )
 
 

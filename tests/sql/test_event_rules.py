@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import select
+from tests.conftest import select, sql_file
 from tests.sql.drawing import drawn
 
 RULES = {
@@ -73,3 +73,18 @@ def test_the_evidence_is_the_day_of_each_kind_with_the_edge_that_is_nearest(rule
     rows = connection.sql(f"select unnest(evidence, recursive := true) from {table}").fetchall()
     rest = [(f"day of {kind.replace('_', ' ')}", None, 30, None, "day") for kind in kinds[1:]]
     assert rows == [(f"day of {kinds[0].replace('_', ' ')}", -33, -30, -3, "day"), *rest]
+
+
+@pytest.mark.parametrize("rule", [*RULES, "lf09_withdrawal"])
+def test_the_card_of_a_rule_names_the_days_on_which_its_kinds_count(rule):
+    days = sorted(
+        name for name in sql_file("episode.nearest_event").parameters if name.endswith(("from_day", "to_day"))
+    )
+    numbered = {name: 1000 + number for number, name in enumerate(days)}
+    given = {"episode.episode": "episode_id\n-\na", "episode.delivered_feed": "episode_id\n-\na"}
+    connection = select("episode.nearest_event", given=given, settings=numbered)
+    kinds = RULES[rule][1] if rule in RULES else ("opioid_withdrawal",)
+    counted = connection.execute(
+        "select distinct unnest([from_day, to_day]) from episode.nearest_event where list_contains(?, kind)", [[*kinds]]
+    ).fetchall()
+    assert {days[day - 1000] for (day,) in counted} <= set(sql_file(f"label_rules.{rule}").settings)

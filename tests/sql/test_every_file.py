@@ -1,5 +1,7 @@
 """What every SQL file and every contract keeps to, checked without any data."""
 
+import re
+
 import duckdb
 import pytest
 
@@ -107,6 +109,23 @@ def _reads(table, files):
 @pytest.mark.parametrize("rule", sql_files.rules(), ids=lambda rule: rule.path.stem)
 def test_a_rules_header_is_its_card(rule):
     assert rule.header["Rule"] and rule.header["Unseen"]
+    assert rule.settings
+
+
+@pytest.mark.parametrize("rule", sql_files.rules(), ids=lambda rule: rule.path.stem)
+def test_the_settings_that_a_rules_card_names_move_what_it_reads(rule):
+    files = {sql.table: sql for sql in sql_files.tables()}
+    found, left = set(), {*rule.reads}
+    while left:
+        table = left.pop()
+        found.add(table)
+        left |= _reads(table, files) - found
+    used = set().union(*(files[table].parameters for table in found & set(files)))
+    kernels = [paths.ROOT / "pipelines" / f"{CONTRACTS[table].name}.py" for table in found if table in CONTRACTS]
+    code = "".join(kernel.read_text() for kernel in kernels if kernel.exists())
+    used |= set(re.findall(r"settings\.(\w+)", code))
+    named = set(rule.settings) - rule.parameters
+    assert named <= used
 
 
 def test_a_file_is_short_enough_to_be_linted(sql):

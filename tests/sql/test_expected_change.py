@@ -131,6 +131,45 @@ def test_of_many_the_four_most_alike_are_taken(check):
     )
 
 
+def test_the_many_dates_of_one_maintainer_crowd_nobody_out(check):
+    check(
+        """m1 | 2 | sham_maintainer | 1 | 5
+           m2 | 2 | sham_maintainer | 2 | 5
+           m3 | 2 | sham_maintainer | 4 | 5
+           m4 | 2 | sham_maintainer | 5 | 5
+           m5 | 2 | sham_maintainer | 6 | 5
+           n  | 3 | sham_maintainer | 0 | 6""",
+        only_case(
+            "a | matched_maintainers | 2 | 0.5",
+            *(f"m{number} | matched_maintainers | 1 | 0" for number in range(1, 6)),
+            "n | matched_maintainers | 1 | 1",
+        ),
+        column="distal_nrs",
+    )
+
+
+def test_a_region_of_coded_pain_weighs_as_much_as_a_point_of_pain(check_sql):
+    check_sql(
+        TABLE,
+        given={
+            "episode.episode_change": changes(
+                """
+                episode_id | patient_index | index_kind      | distal_change_nrs | distal_nrs
+                -----------+---------------+-----------------+-------------------+-----------
+                a          | 1             | dose_led        | 3                 | 5
+                same       | 2             | sham_maintainer | -1                | 5.9
+                other      | 3             | sham_maintainer | 1                 | 5
+                untold     | 4             | sham_maintainer | 2                 | 5.95
+                """
+            ),
+            "episode.covariate": "episode_id | region_count\n-\na | 2\nsame | 2\nother | 3\nuntold |",
+            "clean.patient": patients(*["north"] * 9),
+        },
+        settings={"match_count": 2},
+        then="episode_id | expected_change_nrs\n-\na | 0.5\nsame | 1.5\nother | 0.5\nuntold | 0",
+    )
+
+
 def test_where_dates_are_shifted_the_calendar_says_nothing(check_sql):
     check_sql(
         TABLE,
@@ -202,6 +241,74 @@ def test_enough_maintainers_give_the_cohorts_own_slope(check_sql):
             n          | 0.5                 | 0.25
             o          | 1                   | 0.25
         """,
+    )
+
+
+SAID_ERROR = "episode_id | expected_by | expected_change_se_nrs\n-\n"
+
+
+def test_the_error_of_a_matched_change_is_the_spread_in_matched_sets_over_the_root_of_their_number(check):
+    """Only a has two: -1 and 0, an SD of 0.707. It serves those with one match, too."""
+    check(
+        "m | 2 | sham_maintainer | -1\nn | 3 | sham_maintainer | 0",
+        SAID_ERROR
+        + "a | matched_maintainers | 0.5\nm | matched_maintainers | 0.707106781\nn | matched_maintainers | 0.707106781",
+    )
+
+
+def test_the_spread_is_pooled_over_all_matched_sets(check):
+    """Of m, n and o at -1, 0 and 2: a has all three, each of them the other two. (14/3 + 2 + 4.5 + 0.5) / (2 + 1 + 1 + 1)."""
+    check(
+        "m | 2 | sham_maintainer | -1\nn | 3 | sham_maintainer | 0\no | 4 | sham_maintainer | 2",
+        SAID_ERROR
+        + f"a | matched_maintainers | {round((35 / 3 / 5 / 3) ** 0.5, 9)}\n"
+        + "\n".join(f"{name} | matched_maintainers | {round((35 / 3 / 5 / 2) ** 0.5, 9)}" for name in "mno"),
+    )
+
+
+def test_where_no_set_has_two_maintainers_the_error_is_not_known(check):
+    check(
+        "m | 2 | sham_maintainer | -1",
+        SAID_ERROR + "a | matched_maintainers |\nm | regression |",
+    )
+
+
+def test_the_error_of_the_cohorts_slope_grows_with_b0_less_b1_and_that_of_the_settings_is_not_known(check_sql):
+    """R - B1 of 1, 2, 1 at B0 - B1 of 0, 2, 4: slope 0, residuals of 2/3 in all, 1 degree of freedom, spread 8."""
+    rows = """
+        episode_id | patient_index | index_kind      | baseline_change_nrs | distal_change_nrs | distal_nrs
+        -----------+---------------+-----------------+---------------------+-------------------+-----------
+        a          | 1             | dose_led        | -3                  | 3                 | 0
+        b          | 1             | dose_led        | 0                   | 3                 | 0
+        m          | 2             | sham_maintainer | 0                   | 1                 | 4
+        n          | 3             | sham_maintainer | 2                   | 2                 | 7
+        o          | 4             | sham_maintainer | 4                   | 1                 | 10
+    """
+    for fewest, of_slope in ((3, (2 / 3 / 1 / 8) ** 0.5), (4, None)):
+        errors = {
+            name: "" if of_slope is None else round(of_slope * change, 9)
+            for name, change in zip("abmno", (3, 0, 0, 2, 4), strict=True)
+        }
+        check_sql(
+            TABLE,
+            given={"episode.episode_change": changes(rows), "clean.patient": patients(*["north"] * 4)},
+            settings={"rtm_min_maintainers": fewest},
+            then=SAID_ERROR + "\n".join(f"{name} | regression | {error}" for name, error in errors.items()),
+        )
+
+
+def test_the_error_of_the_adjusted_change_holds_both_as_far_as_they_are_known(check_sql):
+    check_sql(
+        "episode.episode_profile",
+        given={
+            "episode.episode_change": drawn(
+                "episode_id | change_se_nrs\n-\na | 0.3\nb | 0.3\nc | 0.3\nd |", distal_change_nrs=1
+            ),
+            "episode.expected_change": drawn(
+                "episode_id | expected_change_se_nrs\n-\na | 0.4\nb |\nd | 0.4", expected_change_nrs=0
+            ),
+        },
+        then="episode_id | expected_change_se_nrs | adjusted_change_se_nrs\n-\na | 0.4 | 0.5\nb | | 0.3\nc | | 0.3\nd | 0.4 |",
     )
 
 

@@ -1,13 +1,8 @@
 """What the classifier may know: which episodes, which values, and nothing dated after day 90."""
 
-from datetime import timedelta
-
 import pytest
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 
 from tests.conftest import select
-from tests.sql import history
 from tests.sql.drawing import drawn
 
 TABLE = "episode.feature"
@@ -117,27 +112,3 @@ def test_codes_count_by_category_of_three_characters_within_a_code_system():
 
 def test_another_patients_codes_are_not_counted():
     assert new_codes("diagnosis_date\n-\nD+10", patient_index=2) == 0
-
-
-# A seed does not get simpler by getting smaller.
-@settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
-@given(seed=st.integers(0, 2**32 - 1))
-def test_no_record_dated_after_day_90_changes_a_feature(seed):
-    """Later records are dropped, moved, changed and added; the features of the first episodes stay as they were."""
-    rows = history.histories(seed, patients=12)
-    before = history.derived(rows)
-    first = before.sql(
-        "select arg_min(episode_id, index_date), patient_index, min(index_date) from episode.episode group by all"
-    ).fetchall()
-    last_day = {patient: index_date + timedelta(days=90) for _, patient, index_date in first}
-    after = history.derived(history.rewritten_after(rows, last_day, seed))
-    chosen = f"select * from {TABLE} where list_contains(?, episode_id) order by episode_id"
-    episodes = [[episode_id for episode_id, *_ in first]]
-    assert before.execute(chosen, episodes).fetchall() == after.execute(chosen, episodes).fetchall()
-
-
-def test_random_histories_have_features_to_compare():
-    """The property above would hold of nothing, too."""
-    connection = history.derived(history.histories(seed=0, patients=12))
-    [[episodes]] = connection.sql(f"select count(*) from {TABLE}").fetchall()
-    assert episodes >= 3

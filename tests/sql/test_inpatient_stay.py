@@ -1,4 +1,4 @@
-"""Stays in hospital, transfers joined."""
+"""Stays in hospital and in long-term care, transfers joined."""
 
 from datetime import date, timedelta
 from itertools import pairwise
@@ -63,12 +63,24 @@ def test_patients_do_not_share_a_stay(check_stays):
     check_stays("1 | D+0 | D+6\n2 | D+1 | D+2", "1 | D+0 | D+6 | 7 | true\n2 | D+1 | D+2 | 2 | true")
 
 
-@pytest.mark.parametrize("setting", ["outpatient", "emergency", "long_term_care", "hospice", "other", "unknown"])
-def test_only_hospital_counts(check_sql, setting):
+@pytest.mark.parametrize("setting", ["outpatient", "emergency", "hospice", "other", "unknown"])
+def test_only_hospital_and_long_term_care_count(check_sql, setting):
     check_sql(
         TABLE,
         given={"clean.encounter": drawn("patient_index | start_date | end_date\n-\n1 | D+0 | D+6", setting=setting)},
         then=drawn("patient_index | start_date\n-\n"),
+    )
+
+
+def test_a_transfer_from_hospital_to_long_term_care_begins_a_stay_of_its_own(check_sql):
+    stays = "setting | start_date | end_date\n-\ninpatient | D+0 | D+6\nlong_term_care | D+6 | D+20\nlong_term_care | D+21 | D+50"
+    check_sql(
+        TABLE,
+        given={"clean.encounter": drawn(stays, patient_index=1)},
+        then=drawn(
+            "setting | start_date | end_date | stay_days\n-\n"
+            "inpatient | D+0 | D+6 | 7\nlong_term_care | D+6 | D+50 | 45"
+        ),
     )
 
 

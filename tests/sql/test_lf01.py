@@ -14,7 +14,7 @@ def profile(drawing: str, **values: object) -> str:
     same = {
         "episode_id": "a",
         "adjusted_change_nrs": 5,
-        "change_se_nrs": 0.1,
+        "adjusted_change_se_nrs": 0.1,
         "proximal_change_nrs": 1,
         "response_to_distal_ratio": 2,
         "distal_nrs": 9,
@@ -85,7 +85,7 @@ def test_where_no_dose_was_raised_it_is_taken_as_if_it_had_been(check):
 @pytest.mark.parametrize("kind", ["sham_maintainer", "sham_gabapentinoid", "pain_led"])
 def test_all_else_is_asked_where_no_dose_was_raised_too(check, kind):
     check(
-        "adjusted_change_nrs | change_se_nrs | proximal_change_nrs | not_classifiable_reason",
+        "adjusted_change_nrs | adjusted_change_se_nrs | proximal_change_nrs | not_classifiable_reason",
         ("0.999 | 0.1 | 1 |", NONE),
         ("5 | 0.1 | -0.301 |", NONE),
         ("1.5 | 9 | 1 |", WITHIN_ERROR),
@@ -108,7 +108,7 @@ def test_the_evidence_has_the_ratio_without_a_threshold_where_no_dose_was_raised
 
 def test_a_weak_rise_exceeds_0_84_and_a_strong_one_1_645_standard_errors(check):
     check(
-        "adjusted_change_nrs | change_se_nrs",
+        "adjusted_change_nrs | adjusted_change_se_nrs",
         ("1.68 | 2", WEAK),
         ("1.679 | 2", WITHIN_ERROR),
         ("3.29 | 2", STRONG),
@@ -124,13 +124,13 @@ def test_what_would_be_no_paradox_does_not_abstain_for_error(check):
         ("1.5 | -1 | 2", NONE),
         ("1.5 | 1 | 1", NONE),
         ("1.5 | 1 | 2", WITHIN_ERROR),
-        change_se_nrs=9,
+        adjusted_change_se_nrs=9,
     )
 
 
 def test_an_episode_that_cannot_be_judged_abstains_with_its_reason(check):
     check(
-        "not_classifiable_reason | adjusted_change_nrs | change_se_nrs | response_to_distal_ratio",
+        "not_classifiable_reason | adjusted_change_nrs | adjusted_change_se_nrs | response_to_distal_ratio",
         ("dose_unknown | 5 | 0.1 | 2", "ABSTAIN | | dose_unknown"),
         ("too_few_scores_response | | |", "ABSTAIN | | too_few_scores_response"),
     )
@@ -169,7 +169,10 @@ def test_the_evidence_is_every_value_with_its_threshold_and_margin():
         TABLE,
         given={
             "episode.episode_profile": profile(
-                "adjusted_change_nrs\n-\n1.5", change_se_nrs=0.5, proximal_change_nrs=0.2, response_to_distal_ratio=1.4
+                "adjusted_change_nrs\n-\n1.5",
+                adjusted_change_se_nrs=0.5,
+                proximal_change_nrs=0.2,
+                response_to_distal_ratio=1.4,
             )
         },
     )

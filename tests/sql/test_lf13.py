@@ -16,7 +16,7 @@ def profile(drawing: str, **values: object) -> str:
         "response_mme": 200,
         "prior_therapy_days": 400,
         "adjusted_change_nrs": 2,
-        "change_se_nrs": 9,
+        "adjusted_change_se_nrs": 9,
     } | values
     return drawn(drawing, **{name: value for name, value in same.items() if name not in header})
 
@@ -79,7 +79,7 @@ def test_the_thresholds_are_settings(check):
 
 
 def test_the_evidence_has_the_error_that_the_rule_does_not_ask_for():
-    assert evidence(profile("episode_id\n-\na", change_se_nrs=0.5)) == [
+    assert evidence(profile("episode_id\n-\na", adjusted_change_se_nrs=0.5)) == [
         ("dose in R", 200.0, 100.0, 100.0, "MME/day"),
         ("therapy before the index date", 400.0, 180.0, 220.0, "day"),
         ("adjusted change R - B1", 2.0, 0.5, 1.5, "NRS point"),

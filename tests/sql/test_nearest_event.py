@@ -204,8 +204,9 @@ def test_an_inhibitor_of_cyp2d6_counts_while_an_opioid_that_needs_the_enzyme_is_
 
 
 def test_changes_of_opioid_and_of_release_count_from_day_minus_30_to_60(check):
+    """One of day 61 is known after the response window only: what was there before may come back for 30 days."""
     for event in ("rotation", "release_switch"):
-        for date, day, margin in [("D-31", -31, -1), ("D-30", -30, 0), ("D+60", 60, 0), ("D+61", 61, -1)]:
+        for date, day, margin in [("D-31", -31, -1), ("D-30", -30, 0), ("D+60", 60, 0), ("D+61", "", "")]:
             switch = drawn(f"event | switch_date\n-\n{event} | {date}", patient_index=1)
             check(event, day, margin, trajectory__opioid_switch=switch)
 

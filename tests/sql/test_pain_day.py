@@ -158,3 +158,35 @@ def test_another_patients_operation_masks_nothing(check_sql):
         },
         then=drawn("patient_index | score_date | is_masked\n-\n1 | D+0 | false"),
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "scored", "masked"),
+    [
+        ("unknown", "D-1", ""),
+        ("unknown", "D+0", "D+0"),
+        ("unknown", "D+5", "D+0"),
+        ("unknown", "D+6", ""),
+        ("unknown", "D+9", "D+9"),
+        ("unknown", "D+10", ""),
+        ("unknown", "D+30", ""),  # where the patient lives
+        ("outpatient", "D+0", ""),  # the clinic that sent to hospital
+        ("inpatient", "D+3", ""),  # not counted outside hospital anyway
+    ],
+)
+def test_a_score_of_unknown_setting_is_masked_by_the_stay_or_emergency_visit_it_falls_in(
+    check_sql, setting, scored, masked
+):
+    check_sql(
+        TABLE,
+        given={
+            "trajectory.pain_reading": drawn(
+                f"scored_at | setting\n-\n{scored} | {setting}", patient_index=1, is_counted=True, pain_nrs=5
+            ),
+            "trajectory.inpatient_stay": drawn(
+                "setting | start_date | end_date\n-\ninpatient | D+0 | D+5\nlong_term_care | D+6 | D+8", patient_index=1
+            ),
+            "trajectory.acute_event": drawn("event_date\n-\nD+9", patient_index=1, kind="emergency_visit"),
+        },
+        then=drawn(f"setting | is_masked | masked_by_date\n-\n{setting} | {str(bool(masked)).lower()} | {masked}"),
+    )

@@ -82,12 +82,12 @@ def test_masked_scores_and_those_of_hospital_are_not_read(check, values):
     )
 
 
-@pytest.mark.parametrize(("procedure", "late"), [("D+90", ""), ("D+91", "7")])
-def test_a_procedure_after_day_90_masks_nothing_before_it(check, procedure, late):
+@pytest.mark.parametrize(("masked_by", "early"), [("D+90", ""), ("D+91", "5")])
+def test_an_operation_after_day_90_masks_nothing_yet(check, masked_by, early):
     check(
-        f"start_date | late_nrs\n-\nD+63 | {late}",
+        f"start_date | early_nrs\n-\nD+63 | {early}",
         trajectory__record_dose=fills("D+63 | D+90"),
-        trajectory__pain_day=scores("D+88 | 7", is_masked=True, masked_by_date=procedure),
+        trajectory__pain_day=scores("D+63 | 5", is_masked=True, masked_by_date=masked_by),
     )
 
 

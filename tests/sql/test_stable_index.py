@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.conftest import select
+from tests.sql.drawing import day as DAY
 from tests.sql.drawing import drawn
 
 TABLE = "episode.stable_index"
@@ -52,7 +54,7 @@ def test_a_stable_dose_is_within_20_percent_and_no_escalation(check, dose, reaso
 
 
 @pytest.mark.parametrize("dose", [60, 39.9, ""])
-@pytest.mark.parametrize(("kind", "reason"), [("pain_led", "dose_not_stable"), ("sham_maintainer", "")])
+@pytest.mark.parametrize(("kind", "reason"), [("pain_led", "dose_not_stable"), ("sham_gabapentinoid", "")])
 def test_only_a_rise_of_pain_asks_for_a_stable_dose_from_b1_to_r2(check, kind, reason, dose):
     check(dated(f"index_kind | late_mme\n-\n{kind} | {dose}"), f"patient_index | failed_requirement\n-\n1 | {reason}")
 
@@ -81,19 +83,44 @@ def test_a_day_outside_any_therapy_is_kept_with_its_reason(check):
     check(dated("patient_index\n-\n1"), "patient_index | failed_requirement\n-\n1 | not_long_term", run="")
 
 
-def test_of_the_days_that_would_do_a_few_are_drawn_for_each_maintainer(check):
-    days = "\n".join(f"D+{30 * month}" for month in range(6))
+@pytest.mark.parametrize(
+    ("dose", "reason"),
+    [(41.7, ""), (41.6, "dose_not_stable"), (62.5, ""), (62.6, "dose_not_stable"), ("", "dose_not_stable")],
+)
+@pytest.mark.parametrize("kind", ["pain_led", "sham_maintainer", "sham_gabapentinoid"])
+def test_the_dose_after_is_that_of_the_distal_baseline_too(check, kind, dose, reason):
     check(
-        dated(f"index_date\n-\n{days}", index_kind="sham_maintainer"),
-        "patient_index | failed_requirement\n-\n" + "\n".join(["1 |"] * 2 + ["1 | not_drawn"] * 4),
-        maintainer_date_count=2,
+        dated(f"index_kind | distal_mme | late_mme\n-\n{kind} | {dose} | {dose or 50}"),
+        f"patient_index | failed_requirement\n-\n1 | {reason}",
+        maintainer_date_share=1,
     )
 
 
-def test_a_day_that_fails_takes_no_place_among_the_drawn(check):
-    days = "\n".join(f"D+{30 * month} | {dose}" for month, dose in enumerate([50, 90, 90, 90]))
-    check(
-        dated(f"index_date | mean_after_mme\n-\n{days}", index_kind="sham_maintainer"),
-        "mean_after_mme | failed_requirement\n-\n50 |\n" + "\n".join(["90 | dose_not_stable"] * 3),
-        maintainer_date_count=1,
-    )
+DAYS = [f"D+{30 * month}" for month in range(6)]
+
+
+def drawn_days(days: list[str], share: float) -> set[str]:
+    found = select(
+        TABLE,
+        given={
+            "episode.index_dose": dated("index_date\n-\n" + "\n".join(days), index_kind="sham_maintainer"),
+            "trajectory.therapy_run": RUN,
+            "clean.patient": PATIENT,
+        },
+        settings={"maintainer_date_share": share},
+    ).sql(f"select index_date, failed_requirement from {TABLE}")
+    rows = found.fetchall()
+    assert {reason for _, reason in rows} <= {None, "not_drawn"}
+    return {str(day) for day, reason in rows if reason is None}
+
+
+def test_of_the_days_that_would_do_a_share_is_drawn():
+    assert 0 < len(drawn_days(DAYS, 0.25)) < len(DAYS)
+    assert len(drawn_days(DAYS, 1)) == len(DAYS)
+
+
+def test_a_day_is_drawn_or_not_whatever_days_are_delivered_later():
+    whole = drawn_days(DAYS, 0.25)
+    for known in range(1, len(DAYS)):
+        early = drawn_days(DAYS[:known], 0.25)
+        assert early == {day for day in whole if day < str(DAY(30 * known))}

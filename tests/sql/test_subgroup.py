@@ -2,30 +2,34 @@
 
 import duckdb
 import pytest
+import yaml
 
-from tests.conftest import select
+from pipelines import paths
+from tests.conftest import CONTRACTS, select
 from tests.sql.drawing import drawn
 
 TABLE = "episode.subgroup"
+FLAGS = [column.name for column in CONTRACTS["episode.covariate"].columns if column.name.startswith("has_")]
+DRUGS = {
+    *("benzodiazepine", "sleep_drug", "gabapentinoid", "antidepressant", "muscle_relaxant", "cyp3a4_inducer"),
+    *("cyp3a4_inhibitor", "cyp2d6_inhibitor_of_prodrug"),
+}
 
 
-@pytest.fixture
-def category():
-    def category(covariate: str, **given: str) -> str:
-        """The category of one covariate in an episode of patient 1 at D."""
-        profile = drawn("episode_id\n-\na", **({"patient_index": 1, "index_date": "D+0"} | given.pop("profile", {})))
-        feeds = {"has_diagnoses": True, "has_adjuvants": True} | given.pop("feeds", {})
-        rows = {
-            "episode.episode_profile": profile,
+def subgroups(**columns: object) -> dict[str, str]:
+    """Covariates and categories of one episode, with these columns of the change and the covariates."""
+    of_change = CONTRACTS["episode.episode_change"].types
+    change = {name: value for name, value in columns.items() if name in of_change}
+    covariate = {name: value for name, value in columns.items() if name not in of_change}
+    connection: duckdb.DuckDBPyConnection = select(
+        TABLE,
+        given={
+            "episode.episode_change": drawn("episode_id\n-\na", patient_index=1, **change),
+            "episode.covariate": drawn("episode_id\n-\na", patient_index=1, **covariate),
             "clean.patient": drawn("sex\n-\nfemale", patient_index=1),
-            "episode.delivered_feed": drawn("episode_id\n-\na", **feeds),
-        } | {name.replace("__", "."): rows for name, rows in given.items()}
-        connection: duckdb.DuckDBPyConnection = select(TABLE, given=rows)
-        found = connection.execute(f"select category from {TABLE} where covariate = ?", [covariate]).fetchall()
-        [[value]] = found
-        return value
-
-    return category
+        },
+    )
+    return dict(connection.execute(f"select covariate, category from {TABLE}").fetchall())
 
 
 @pytest.mark.parametrize(
@@ -40,8 +44,8 @@ def category():
         (90, "90 MME and over"),
     ],
 )
-def test_a_dose_is_in_the_band_that_begins_at_or_below_it(category, dose, band):
-    assert category("dose_before", profile={"proximal_mme": dose}) == band
+def test_a_dose_is_in_the_band_that_begins_at_or_below_it(dose, band):
+    assert subgroups(proximal_mme=dose)["dose_before"] == band
 
 
 @pytest.mark.parametrize(
@@ -59,77 +63,68 @@ def test_a_dose_is_in_the_band_that_begins_at_or_below_it(category, dose, band):
         ("data_grade", "data_grade", "B", "B"),
         ("data_grade", "data_grade", "", "none"),
         ("sex", "age_years", 50, "female"),
+        ("pain_regions", "region_count", 0, "0"),
+        ("pain_regions", "region_count", 2, "2"),
+        ("pain_regions", "region_count", 3, "3 and over"),
+        ("pain_regions", "region_count", "", "not delivered"),
+        ("function_peg", "proximal_peg", 3.99, "under 4"),
+        ("function_peg", "proximal_peg", 4, "4 to 6"),
+        ("function_peg", "proximal_peg", 7, "7 and over"),
+        ("function_peg", "proximal_peg", "", "not recorded"),
+        ("time_before", "is_left_truncated", True, "not seen in full"),
+        ("time_before", "is_left_truncated", False, "seen in full"),
+        ("time_before", "is_left_truncated", "", "unknown"),
     ],
 )
-def test_bands_begin_at_their_lower_edge(category, covariate, column, value, found):
-    assert category(covariate, profile={column: value}) == found
+def test_bands_begin_at_their_lower_edge(covariate, column, value, found):
+    assert subgroups(**{column: value})[covariate] == found
 
 
-@pytest.mark.parametrize(
-    ("day", "found"), [("D-366", "not coded"), ("D-365", "coded"), ("D-1", "coded"), ("D+0", "not coded")]
-)
-def test_a_condition_is_coded_in_the_look_back(category, day, found):
-    coded = drawn(f"coded_date\n-\n{day}", patient_index=1, concept="fibromyalgia")
-    assert category("fibromyalgia", trajectory__concept_day=coded) == found
+def test_every_condition_and_drug_of_the_covariates_is_a_subgroup_of_its_own_and_has_words():
+    """Each episode has one of them, after which it is called."""
+    rows = [[flag[4:], *(str(flag == other).lower() for other in FLAGS)] for flag in FLAGS]
+    flags = f"episode_id | {' | '.join(FLAGS)}\n-\n" + "\n".join(" | ".join(row) for row in rows)
+    episodes = "episode_id\n-\n" + "\n".join(row[0] for row in rows)
+    connection = select(
+        TABLE,
+        given={
+            "episode.episode_change": drawn(episodes, patient_index=1),
+            "episode.covariate": drawn(flags, patient_index=1),
+            "episode.episode": drawn(episodes, patient_index=1, index_kind="dose_led"),
+            "clean.patient": "patient_index\n-\n1",
+        },
+    )
+    found = connection.sql(f"from {TABLE} where category in ('coded', 'taken')").fetchall()
+    expected = [(flag[4:], flag[4:], "taken" if flag[4:] in DRUGS else "coded") for flag in FLAGS]
+    assert sorted(found) == sorted(expected)
+    words = yaml.safe_load((paths.REPORTS / "words.yaml").read_text())["covariate"]
+    assert {name for (name,) in connection.sql(f"select covariate from {TABLE}").fetchall()} == set(words)
 
 
-@pytest.mark.parametrize("covariate", ["fibromyalgia", "pain_regions"])
-def test_without_diagnoses_no_condition_is_denied(category, covariate):
-    assert category(covariate, feeds={"has_diagnoses": False}) == "not delivered"
-
-
-@pytest.mark.parametrize(("regions", "found"), [([], "0"), (["neck"], "1"), (["neck", "head", "chest"], "3 and over")])
-def test_regions_are_counted_once_each(category, regions, found):
-    rows = "\n".join(f"D-{day} | {region}" for region in regions for day in (10, 20))
-    given = drawn(f"coded_date | region\n-\n{rows}", patient_index=1) if regions else ""
-    assert category("pain_regions", trajectory__pain_region_day=given) == found
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "found"),
-    [
-        ("D-200", "D-91", "not taken"),
-        ("D-200", "D-90", "taken"),
-        ("D-1", "D+30", "taken"),
-        ("D+0", "D+30", "not taken"),
-    ],
-)
-@pytest.mark.parametrize("drug", ["tca", "cyp2d6_inhibitor"])
-def test_a_drug_is_taken_that_was_in_supply_in_the_quarter_before(category, drug, start, end, found):
-    period = drawn(f"start_date | end_date\n-\n{start} | {end}", patient_index=1, exposure_class=drug)
-    assert category(drug, trajectory__exposure_period=period) == found
-
-
-def test_without_adjuvants_no_drug_is_denied(category):
-    assert category("benzodiazepine", feeds={"has_adjuvants": False}) == "not delivered"
-
-
-@pytest.mark.parametrize(
-    ("score", "found"),
-    [("3.9", "under 4"), ("4", "4 to 6"), ("7", "7 and over"), ("11", "not recorded")],
-)
-def test_function_is_the_last_peg_of_the_look_back(category, score, found):
-    scores = drawn(f"scored_at | score\n-\nD-300 | {score}\nD+1 | 9", patient_index=1, instrument="PEG")
-    assert category("function_peg", clean__pain_score=scores) == found
+def test_without_the_feed_nothing_is_denied():
+    found = subgroups()
+    assert {found[flag[4:]] for flag in FLAGS} == {"not delivered"}
 
 
 def test_an_excluded_episode_has_no_covariates(check_sql):
-    given = {"episode.episode_profile": "episode_id | excluded_reason\n-\na | pregnancy"}
+    given = {
+        "episode.episode_change": "episode_id | excluded_reason\n-\na | pregnancy",
+        "episode.covariate": "episode_id\n-\na",
+    }
     check_sql(TABLE, given=given, then="episode_id\n-")
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "covariate", "found"),
+    ("is_linked", "is_reversed", "linked", "increase"),
     [
-        ("is_linked", True, "linked", "linked"),
-        ("is_linked", False, "linked", "not linked"),
-        ("is_reversed", True, "increase_kept", "taken back within 28 days"),
-        ("is_reversed", False, "increase_kept", "kept for 28 days"),
+        (True, False, "linked", "kept for 28 days"),
+        (False, True, "not linked", "taken back within 28 days"),
     ],
 )
-def test_linked_episodes_and_increases_taken_back_are_strata(category, column, value, covariate, found):
-    episode = drawn("episode_id\n-\na", index_kind="dose_led", **{column: value})
-    assert category(covariate, episode__episode=episode) == found
+def test_linked_episodes_and_increases_taken_back_are_strata(check_sql, is_linked, is_reversed, linked, increase):
+    episode = drawn("episode_id\n-\na", index_kind="dose_led", is_linked=is_linked, is_reversed=is_reversed)
+    then = f"covariate | category\n-\nlinked | {linked}\nincrease_kept | {increase}"
+    check_sql(TABLE, given={"episode.episode": episode}, then=then)
 
 
 def test_where_no_dose_was_raised_none_is_taken_back(check_sql):

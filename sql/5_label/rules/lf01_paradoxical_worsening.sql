@@ -8,10 +8,11 @@
 --         better); Hayes 2020, Pain 161:979 (escalation without benefit is common); thresholds of
 --         worsening are design choices
 -- Rule:   R less B1, beyond the expected change, is at least weak_rise_nrs (strong:
---         strong_rise_nrs, or strong_rise_share of B1) and beyond measurement error; R less B0 is
---         at least proximal_fall_limit_nrs; the dose in R is at least paradox_min_dose_ratio times
---         that in B1. Where no dose was raised, it is taken as if it had been: at sham dates, so
---         that what fires there is what pain alone does, and where pain led at a steady dose
+--         strong_rise_nrs, or strong_rise_share of B1) and beyond error, that of the scores and
+--         that of the expected change; R less B0 is at least proximal_fall_limit_nrs; the dose in
+--         R is at least paradox_min_dose_ratio times that in B1. Where no dose was raised, it is
+--         taken as if it had been: at sham dates, so that what fires there is what pain alone
+--         does, and where pain led at a steady dose
 -- Unseen: why pain rose: disease that got worse, and withdrawal between doses, look the same here
 with
 
@@ -20,14 +21,14 @@ measured as (
         episode_id,
         not_classifiable_reason,
         adjusted_change_nrs,
-        change_se_nrs,
+        adjusted_change_se_nrs,
         proximal_change_nrs,
         response_to_distal_ratio,
         case when index_kind = 'dose_led' then $paradox_min_dose_ratio::double end
             as min_dose_ratio,
         adjusted_change_nrs >= $weak_rise_nrs as is_rise,
-        adjusted_change_nrs >= $weak_se * change_se_nrs as is_beyond_weak_error,
-        adjusted_change_nrs >= $strong_se * change_se_nrs as is_beyond_strong_error,
+        adjusted_change_nrs >= $weak_se * adjusted_change_se_nrs as is_beyond_weak_error,
+        adjusted_change_nrs >= $strong_se * adjusted_change_se_nrs as is_beyond_strong_error,
         adjusted_change_nrs >= $strong_rise_nrs
         or (
             adjusted_change_nrs >= round($strong_rise_share * distal_nrs, 9)
@@ -90,9 +91,9 @@ vote as (
             },
             {
                 'name': 'change in standard errors',
-                'value': adjusted_change_nrs / change_se_nrs,
+                'value': adjusted_change_nrs / adjusted_change_se_nrs,
                 'threshold': $weak_se::double,
-                'margin': adjusted_change_nrs / change_se_nrs - $weak_se,
+                'margin': adjusted_change_nrs / adjusted_change_se_nrs - $weak_se,
                 'unit': 'SE'
             }
         ] as evidence

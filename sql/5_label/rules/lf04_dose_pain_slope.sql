@@ -12,6 +12,7 @@
 --         zero, and slope_min_steps separate steps of the dose. Against it: a fall by as much,
 --         whatever its interval. Needs slope_min_scored_weeks and an SD of the doublings above
 --         slope_min_dose_sd
+-- Settings: slope_block_days, slope_dose_days, slope_draw_count, slope_lag_days, slope_ridge_weeks
 -- Unseen: a dose that follows pain by more than the lag; weeks without supply or of unknown dose
 with
 

@@ -12,6 +12,7 @@
 --         or strong_rise_share of it) beyond matched patients without a taper, or beyond all of
 --         them where nobody matches, and beyond measurement error. Weak where a drug, a therapy or
 --         a procedure for pain began around the taper, or where nobody delivered that
+-- Settings: co_intervention_days, dechallenge_to_days, new_treatment_days, withdrawal_days
 -- Unseen: what else came with the taper, and why it was begun; most episodes have none to read
 with
 

@@ -8,6 +8,7 @@
 --         rises in some); thresholds are design choices
 -- Rule:   the same taper and days as in LF06; pain changed by at least worsening_nrs beyond matched
 --         patients without a taper and beyond measurement error
+-- Settings: dechallenge_to_days, withdrawal_days
 -- Unseen: which of disease that got worse and relief that was lost it is
 with
 

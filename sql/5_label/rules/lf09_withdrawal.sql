@@ -11,6 +11,7 @@
 --         resumption; an abrupt cut with a rise that is over by withdrawal_days; a code of opioid
 --         withdrawal; clonidine, lofexidine or tizanidine begun within
 --         withdrawal_drug_days of a cut or gap
+-- Settings: abrupt_min_fall, early_supply_days, late_supply_days
 -- Unseen: what was taken, and supply that nobody recorded
 with
 
@@ -79,8 +80,7 @@ interruption as (
             and event.end_date <= inside.index_date + $response_to_day
 ),
 
--- What lies before the end of the response window is read as it was known then: a later procedure
--- masks nothing.
+-- Read as it was known at the end of the response window: a later operation masks nothing.
 course as (
     select
         interruption.episode_id,

@@ -10,6 +10,7 @@
 --         near the index date, or an operation or injection up to the end of the response window.
 --         An injury, infection, flare or cancer is one without such a code in the new_acute_days
 --         before; each visit, operation and injection counts by itself
+-- Settings: acute_from_day, acute_to_day, new_acute_days, response_to_day
 -- Unseen: flares without a code of their own, and what was never coded
 with
 

@@ -11,6 +11,7 @@
 --         stable months pain rose by at least creeping_rise_nrs a month; then E less B0 is at most
 --         creeping_relief_nrs and R2 less E at least creeping_waning_nrs, both beyond measurement
 --         error
+-- Settings: month_days, stable_share
 -- Unseen: disease that gets worse slowly; what was taken beside what was supplied
 with
 

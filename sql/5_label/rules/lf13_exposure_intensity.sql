@@ -20,7 +20,7 @@ measured as (
         response_mme,
         prior_therapy_days,
         adjusted_change_nrs,
-        change_se_nrs,
+        adjusted_change_se_nrs,
         response_mme >= $intense_min_mme
         and prior_therapy_days >= $intense_min_days
         and adjusted_change_nrs >= $leaning_rise_nrs as is_intense
@@ -63,7 +63,7 @@ vote as (
             },
             {
                 'name': 'change in standard errors',
-                'value': adjusted_change_nrs / change_se_nrs,
+                'value': adjusted_change_nrs / adjusted_change_se_nrs,
                 'threshold': null,
                 'margin': null,
                 'unit': 'SE'

@@ -9,6 +9,7 @@
 -- Rule:   near the index date an inducer of CYP3A4 is begun, or an inhibitor of CYP2D6 beside an
 --         opioid that it keeps from acting, or the opioid or its release is changed, or bariatric
 --         surgery is coded
+-- Settings: metabolism_from_day, metabolism_to_day, new_drug_days
 -- Unseen: a change of salt alone, doses not taken, drugs bought without a prescription
 with
 

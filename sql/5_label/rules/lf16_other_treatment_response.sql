@@ -11,6 +11,7 @@
 --         begun, pain read from switched_from_day on is lower by strong_rise_share: for
 --         hyperalgesia where the opioid was cut by taper_min_fall with it, else for another cause.
 --         Only the first such treatment is read
+-- Settings: new_drug_days, switched_from_day
 -- Unseen: exercise or therapy that nobody coded; a response is not specific
 with
 

@@ -7,6 +7,7 @@
 -- Source: reference.clinical_concept (narcotic_bowel_proxy); the rule is a design choice
 -- Rule:   bowel and an adverse effect of an opioid are coded on one day, for the first time near
 --         the index date
+-- Settings: look_back_days, proximal_from_day, response_to_day
 -- Unseen: the syndrome itself, which has no code of its own
 with
 

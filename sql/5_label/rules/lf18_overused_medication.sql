@@ -6,6 +6,7 @@
 -- Scope:  cohort
 -- Source: reference.clinical_concept; the rule is a design choice
 -- Rule:   headache from overused medication is coded for the first time near the index date
+-- Settings: look_back_days, proximal_from_day, response_to_day
 -- Unseen: which drug was overused
 with
 

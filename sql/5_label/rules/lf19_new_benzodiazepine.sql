@@ -6,6 +6,7 @@
 -- Scope:  cohort
 -- Source: reference.adjuvant_name; the rule is a design choice
 -- Rule:   a benzodiazepine is begun near the index date
+-- Settings: metabolism_from_day, metabolism_to_day, new_drug_days
 -- Unseen: what it was begun for: sleep, anxiety and withdrawal are all told by it
 with
 

@@ -6,6 +6,7 @@
 -- Scope:  cohort
 -- Source: reference.clinical_concept; the rule is a design choice
 -- Rule:   depression or post-traumatic stress is coded for the first time near the index date
+-- Settings: look_back_days, proximal_from_day, response_to_day
 -- Unseen: the first day of the condition, which is not the day of its first code, and whether pain
 --         is its cause
 with
