@@ -323,7 +323,7 @@ def test_the_smallest_change_that_can_be_seen_is_printed(tmp_path: Path) -> None
         connection.execute(
             "insert into report.precision by name select 'dose_led' as index_kind, 110 as judged_episodes, "
             "66 as matched_episodes, 44 as cohort_slope_episodes, 0 as fixed_slope_episodes, "
-            "0.6 as median_distal_se_nrs, 1.04 as median_response_se_nrs, 1.2 as median_change_se_nrs, "
+            "0.6 as median_distal_se_nrs, 1.04 as median_response_se_nrs, 1.2 as median_adjusted_change_se_nrs, "
             "1.97 as median_detectable_change_nrs"
         )
         page = made.page(tmp_path)

@@ -14,7 +14,7 @@ judged as (
         profile.patient_index,
         profile.distal_se_nrs,
         profile.response_se_nrs,
-        profile.change_se_nrs,
+        profile.adjusted_change_se_nrs,
         case
             when profile.expected_by = 'matched_maintainers' then 'matched'
             when expected.regression_slope = round($rtm_slope, 9) then 'fixed_slope'
@@ -43,8 +43,8 @@ precision as (
         )::bigint as fixed_slope_episodes,
         round(median(distal_se_nrs), 2) as median_distal_se_nrs,
         round(median(response_se_nrs), 2) as median_response_se_nrs,
-        round(median(change_se_nrs), 2) as median_change_se_nrs,
-        round($strong_se * median(change_se_nrs), 2) as median_detectable_change_nrs
+        round(median(adjusted_change_se_nrs), 2) as median_adjusted_change_se_nrs,
+        round($strong_se * median(adjusted_change_se_nrs), 2) as median_detectable_change_nrs
     from judged
     group by index_kind
     having count(distinct patient_index) >= $min_cell_count

@@ -8,7 +8,7 @@ TABLE = "report.precision"
 def episodes(*groups: tuple[str, int], **same: object) -> dict[str, str]:
     """Episodes of a patient each: how the expected change came about (with the slope), and how many."""
     rows = list(enumerate(how for how, count in groups for _ in range(count)))
-    usual = {"index_kind": "dose_led", "distal_se_nrs": 1, "response_se_nrs": 1, "change_se_nrs": 1} | same
+    usual = {"index_kind": "dose_led", "distal_se_nrs": 1, "response_se_nrs": 1, "adjusted_change_se_nrs": 1} | same
     return {
         "episode.episode_profile": drawn(
             "episode_id | patient_index | expected_by\n-\n"
@@ -35,9 +35,9 @@ def test_the_expected_change_is_counted_by_where_it_comes_from(check_sql):
 
 def test_the_median_errors_and_what_lies_beyond_them(check_sql):
     """3 scored weeks in R and 9 in B1, at an SD of 1.8: a standard error of 1.2 and a detectable change of 1.97."""
-    given = episodes(("regression 0.3", 11), distal_se_nrs=0.6, response_se_nrs=1.0392, change_se_nrs=1.2)
+    given = episodes(("regression 0.3", 11), distal_se_nrs=0.6, response_se_nrs=1.0392, adjusted_change_se_nrs=1.2)
     then = """
-        median_distal_se_nrs | median_response_se_nrs | median_change_se_nrs | median_detectable_change_nrs
+        median_distal_se_nrs | median_response_se_nrs | median_adjusted_change_se_nrs | median_detectable_change_nrs
         ---------------------+------------------------+----------------------+-----------------------------
         0.6                  | 1.04                   | 1.2                  | 1.97
     """
