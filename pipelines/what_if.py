@@ -1,14 +1,16 @@
 """What if a threshold were another: rules and tiers evaluated anew over the stored tables of the published run.
 
-Nothing of the run changes, and nothing before the rules is built again. Counts are exact and episodes are named: what
-this gives stays inside the secure environment.
+Nothing of the run changes. Of what is before the rules, only tables that lead nowhere but to them are built anew, in
+memory, and only where a setting of theirs is another. Counts are exact and episodes are named: what this gives stays
+inside the secure environment.
 """
 
 import ast
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from pipelines.warehouse import Connection
 from pipelines.workspace import Workspace
 
 FIRST_STEP = sql_files.RULES.parent.name
+STEP_BEFORE = "4_episode"
 
 TIERS = """
 select episode_id, before.index_kind, before.tier as tier_before, after.tier as tier_after
@@ -124,20 +127,21 @@ def of(study: Study, changes: Mapping[str, str]) -> Moves:
         changes: Values by the name of the setting, as written on the command line.
 
     Raises:
-        PipelineError: A setting is not one of rules and tiers, or a value not one that it can have.
+        PipelineError: A setting is not one that only rules and tiers depend on, or a value not one that it can have.
         WorkspaceError: The study has no published run, or one that other rules made.
     """
     workspace = Workspace(study)
     published = workspace.published
     ran = workspace.published_study()
     before, after = ran.parameters, ran.parameters | _changed(ran.settings, changes).parameters()
-    rules = [rule for rule in sql_files.rules() if rule.parameters & set(changes)]
+    anew = _anew(set(changes))
+    rules = [rule for rule in sql_files.rules() if rule.parameters & set(changes) or rule.reads & anew.keys()]
     tier = _tier()
-    reads = {table for sql in [*rules, tier] for table in sql.reads} - {"label.vote"}
+    reads = {table for sql in [*anew.values(), *rules, tier] for table in sql.reads} - {"label.vote", *anew}
     with warehouse.over(published, reads, study.memory_limit) as connection:
-        _evaluate(connection, rules, tier, before)
+        _evaluate(connection, anew, rules, tier, before)
         _refuse_other_rules(connection, published)
-        _evaluate(connection, rules, tier, after)
+        _evaluate(connection, anew, rules, tier, after)
         connection.execute(f"create table label.move as {TIERS}")
         [[revoted_count]] = connection.sql(
             "select count(*) from stored.label.vote as before inner join label.revoted as after "
@@ -156,9 +160,9 @@ def of(study: Study, changes: Mapping[str, str]) -> Moves:
 def _with_settings(
     reasons: pl.DataFrame, before: Mapping[str, Any], after: Mapping[str, Any], changes: Iterable[str]
 ) -> pl.DataFrame:
-    """Reasons with the changed settings that the rule uses, or the tiers where no vote is another."""
+    """Reasons with the changed settings that the rule depends on, or the tiers where no vote is another."""
     said = {
-        rule: "; ".join(f"{name} {before[name]} to {after[name]}" for name in changes if name in sql.parameters)
+        rule: "; ".join(f"{name} {before[name]} to {after[name]}" for name in changes if name in _depends_on(sql))
         for rule, sql in [(sql.rule, sql) for sql in sql_files.rules()] + [("", _tier())]
     }
     rule = pl.col("rule").fill_null("")
@@ -181,18 +185,65 @@ def _refuse_other_rules(connection: Connection, published: Path) -> None:
 
 @cache
 def changeable() -> frozenset[str]:
-    """Settings of rules and tiers: what the SQL files of their step use, and nothing before them does."""
-    used = {name for sql in (*sql_files.rules(), _tier()) for name in sql.parameters}
+    """Settings of rules and tiers and of the tables that lead to them alone, which nothing else before them uses."""
+    used = {name for sql in (*sql_files.rules(), _tier(), *_of_rules().values()) for name in sql.parameters}
     return frozenset(used & set(Settings.model_fields)) - set(_used_before())
 
 
 @cache
+def _reads() -> dict[str, set[str]]:
+    """What each table reads that rules and tiers are built from, themselves included."""
+    known = {sql.table: sql.reads for sql in sql_files.tables()}
+    known |= {
+        contract.table: set(contract.reads) for contract in contracts.all_contracts().values() if contract.built_by
+    }
+    known["label.vote"] = {table for rule in sql_files.rules() for table in rule.reads}
+    found: dict[str, set[str]] = {}
+    left = {"label.tier"}
+    while left:
+        found |= {table: known.get(table, set()) for table in left}
+        left = {read for table in left for read in found[table]} - found.keys()
+    return found
+
+
+@cache
+def _of_rules() -> dict[str, SqlFile]:
+    """Tables of the step before the rules on whose way to the tiers nothing but the like lies, in the order of flow."""
+    reads = _reads()
+    files = {sql.table: sql for sql in sql_files.tables() if sql.path.parent.name == STEP_BEFORE}
+    found = files.keys() & reads.keys()
+    while others := {
+        read for table in reads.keys() - found - {"label.vote", "label.tier"} for read in reads[table] & found
+    }:
+        found -= others
+    return {
+        table: files[table]
+        for table in TopologicalSorter({of: reads[of] & found for of in sorted(found)}).static_order()
+    }
+
+
+def _anew(changes: Set[str]) -> dict[str, SqlFile]:
+    """Of these tables the ones that depend on a changed setting, in the order of flow."""
+    found: dict[str, SqlFile] = {}
+    for table, sql in _of_rules().items():
+        if sql.parameters & changes or sql.reads & found.keys():
+            found[table] = sql
+    return found
+
+
+def _depends_on(sql: SqlFile) -> set[str]:
+    """Settings that what a file gives depends on, as far as they can be changed here."""
+    read = [_of_rules()[table] for table in sql.reads if table in _of_rules()]
+    return sql.parameters.union(*(_depends_on(other) for other in read))
+
+
+@cache
 def _used_before() -> dict[str, str]:
-    """Settings that earlier steps use, each with what uses it first."""
+    """Settings that earlier steps use on the way to the tiers, each with what uses it first."""
     users = {
         name: sql.table
         for sql in reversed(sql_files.tables())
-        if sql.path.parent.name < FIRST_STEP
+        if sql.path.parent.name < FIRST_STEP and sql.table in _reads() and sql.table not in _of_rules()
         for name in sql.parameters
     }
     # What Python builds is built before, too: an attribute of that name in any module but that of the settings.
@@ -224,11 +275,14 @@ def _changed(ran: Settings, changes: Mapping[str, str]) -> Settings:
     for name in changes:
         if name not in Settings.model_fields:
             raise PipelineError(f"{name}: is no setting. Rules and tiers have {', '.join(sorted(changeable()))}.")
-        if name not in changeable():
-            user = _used_before().get(name, "a later step")
+        if user := _used_before().get(name):
             raise PipelineError(
                 f"{name}: {user} uses it, so an earlier step would have to be rebuilt. "
                 "Change it in the study and run that again."
+            )
+        if name not in changeable():
+            raise PipelineError(
+                f"{name}: moves no rule and no tier. Those depend on {', '.join(sorted(changeable()))}."
             )
     try:
         changed = Settings.model_validate(ran.model_dump() | dict(changes))
@@ -242,8 +296,12 @@ def _changed(ran: Settings, changes: Mapping[str, str]) -> Settings:
     return changed
 
 
-def _evaluate(connection: Connection, rules: list[SqlFile], tier: SqlFile, values: Mapping[str, Any]) -> None:
-    """Votes of some rules and all tiers anew; votes of the other rules are the stored ones."""
+def _evaluate(
+    connection: Connection, anew: dict[str, SqlFile], rules: list[SqlFile], tier: SqlFile, values: Mapping[str, Any]
+) -> None:
+    """Some tables that rules read, votes of some rules and all tiers anew; the rest is the stored one."""
+    for table, sql in anew.items():
+        warehouse.build_from_sql(connection, sql, contracts.all_contracts()[table], values)
     connection.execute("create schema if not exists label")
     connection.execute("create or replace table label.revoted as from stored.label.vote limit 0")
     for rule in rules:

@@ -92,6 +92,13 @@ def test_the_first_28_days_of_a_rise_are_measured_apart():
     assert measured("D-90 | D-1 | 60\nD+0 | D+13 | 90\nD+14 | D+60 | 60", "escalation default")["sustained_mme"] == 75
 
 
+@pytest.mark.parametrize("days", [1, 7, 14, 20, 27])
+def test_a_rise_that_is_taken_back_within_28_days_is_never_the_less_sustained(days):
+    """Its mean of 28 days is above that of 60, so that a rise large enough for the one is for the other."""
+    found = measured(f"D-90 | D-1 | 30\nD+0 | D+{days - 1} | 120\nD+{days} | D+60 | 30", "escalation default")
+    assert found["sustained_mme"] > found["after_mme"] > 30
+
+
 def test_a_mean_is_over_the_days_in_supply_or_over_all_as_the_study_says():
     supply = "D-90 | D-1 | 60\nD+0 | D+29 | 90"
     assert measured(supply, "escalation default")["after_mme"] == 90

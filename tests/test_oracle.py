@@ -3,10 +3,10 @@
 The slow way (tests/oracle) starts where the trajectory ends: runs of dose, counted scores, coded days.
 """
 
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from math import hypot
 from typing import Any
 
 import duckdb
@@ -17,7 +17,7 @@ from pipelines.study import DosePolicy, Source, Study
 from tests.oracle import episode as episodes
 from tests.oracle import event, rule, slope, treatment, window
 from tests.oracle.daily_dose import Day
-from tests.oracle.patient import Fill, Patient, Reading, Run, Span, each_day, less, on
+from tests.oracle.patient import Fill, Patient, Reading, Run, Span, each_day, on
 from tests.sql import borderline, history
 
 # All that a rule can say but for abstaining.
@@ -100,7 +100,7 @@ def patients(connection: duckdb.DuckDBPyConnection) -> list[Patient]:
     ):
         found[index].encounters.append(Span(*span))
     for index, *span in rows("select patient_index, setting, start_date, end_date from trajectory.inpatient_stay"):
-        found[index].stays.append(Span(*span))
+        (found[index].stays if span[0] == "inpatient" else found[index].care).append(Span(*span))
     for index, *span in rows(
         "select patient_index, exposure_class, start_date, end_date from trajectory.exposure_period"
     ):
@@ -142,12 +142,13 @@ class SlowWay:
         )
         self.tapers = {name: taper | expected[name] for name, taper in tapers.items()}
         for name, change in self.changes.items():
-            expected = self.expected.get(name, {})
-            value, error = expected.get("expected_change_nrs"), expected.get("expected_change_se_nrs")
-            change["adjusted_change_nrs"] = less(change["distal_change_nrs"], value)
-            change["adjusted_change_se_nrs"] = (
-                None if change["change_se_nrs"] is None else hypot(change["change_se_nrs"], error or 0.0)
-            )
+            change["adjusted_change_nrs"] = None
+            change["adjusted_change_se_nrs"] = change["change_se_nrs"]
+            if name in self.expected:
+                change["adjusted_change_nrs"] = change["distal_change_nrs"] - self.expected[name]["expected_change_nrs"]
+                change["adjusted_change_se_nrs"] = math.hypot(
+                    change["change_se_nrs"], self.expected[name]["expected_change_se_nrs"] or 0
+                )
         self.votes = {
             (name, number): said(
                 self.episodes[name],

@@ -239,6 +239,12 @@ def test_simulated_patients_are_called_so_before_anything_else(demo_page: Page, 
     assert "SIMULATED DATA" not in stays_page.text
 
 
+def test_nothing_before_the_sections_says_that_the_dose_was_the_cause(demo_page: Page) -> None:
+    subtitle = demo_page.text.split("Never a reason to taper")[0]
+    assert "pain that rose beyond expectation after the opioid dose rose" in subtitle
+    assert "because" not in subtitle
+
+
 @pytest.mark.parametrize("name", ["demo_page", "stays_page"])
 def test_candidates_are_never_called_diagnoses_nor_a_reason_to_taper(name: str, request: pytest.FixtureRequest) -> None:
     page: Page = request.getfixturevalue(name)
@@ -308,6 +314,52 @@ def test_shares_are_of_totals_that_are_printed(demo: Made, demo_page: Page) -> N
                 shares += 1
                 assert total and share[1] in (f"{100 * (count(cell) or 0) / total:.0f}", "<1")
     assert shares > 20
+
+
+def test_the_smallest_change_that_can_be_seen_is_printed(tmp_path: Path) -> None:
+    made = make(400, "simulated", TRAINING)
+    with made.connection as connection:
+        connection.execute("delete from report.precision")
+        connection.execute(
+            "insert into report.precision by name select 'dose_led' as index_kind, 110 as judged_episodes, "
+            "66 as matched_episodes, 44 as cohort_slope_episodes, 0 as fixed_slope_episodes, "
+            "0.6 as median_distal_se_nrs, 1.04 as median_response_se_nrs, 1.2 as median_adjusted_change_se_nrs, "
+            "1.97 as median_detectable_change_nrs"
+        )
+        page = made.page(tmp_path)
+    assert page.table("Errors of mean pain") == [
+        ["Dose was escalated", "110", "66 (60 %)", "44 (40 %)", "0 (0 %)", "0.60", "1.04", "1.20", "1.97"]
+    ]
+    assert "cannot be told from error in one patient" in page.text
+
+
+def test_sham_dates_stand_beside_every_rate(tmp_path: Path) -> None:
+    """Votes, tiers and flags of sham dates beside those of escalations, and of these the ones that can be compared."""
+    made = make(400, "simulated", TRAINING)
+    with made.connection as connection:
+        for table in ("flag_rate", "vote_count"):
+            connection.execute(f"delete from report.{table}")
+        connection.execute(
+            "insert into report.vote_count by name select unnest(['dose_led', 'sham_gabapentinoid']) as index_kind, "
+            "'LF01' as rule, 'OIH' as vote, 'weak' as strength, '' as abstain_reason, unnest([22, 11]) as episode_count, "
+            "11 as patient_count, 110 as judged_count"
+        )
+        connection.execute(
+            "insert into report.flag_rate by name select unnest(['dose_led', 'dose_led', 'sham_maintainer']) as index_kind, "
+            "unnest(['all', 'dose_met', 'all']) as episode_group, 110 as judged_episodes, 33 as flagged_episodes, "
+            "22 as probable_episodes, 11 as one_step_probable_episodes"
+        )
+        page = made.page(tmp_path)
+    dash = "\N{EN DASH}"
+    assert page.table("Votes of LF01") == [
+        ["For hyperalgesia", "weak", "", "22 (20 %)", dash, "11 (10 %)", dash],
+    ]
+    rates = ["110", "33 (30 %)", "22 (20 %)", "11 (10 %)"]
+    assert page.table("Episodes flagged") == [
+        ["Dose was escalated", *rates],
+        ["Dose was escalated, at least 1.3 times the dose of B1", *rates],
+        ["Sham: dose kept", *rates],
+    ]
 
 
 def test_bands_stand_in_their_natural_order(demo_page: Page) -> None:
@@ -484,12 +536,11 @@ def test_every_conversion_factor_of_the_study_stands_with_its_citation(demo: Mad
     "limit",
     [
         "diagnosis of exclusion",
-        "What was taken",
-        "allodynia",
-        "genetics",
-        "life style",
-        "imaging",
+        *("allodynia", "genetics", "lifestyle", "imaging", "What was taken", "sensory tests"),
         "function",
+        "makes LF06 weak",
+        "withdrawal (LF09), an acute cause (LF10), undertreatment (LF12) and a change",
+        "does not say that it rose because of it",
         "Regression to the mean",
         "Dechallenge selects",
         "buprenorphine",

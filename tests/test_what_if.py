@@ -4,7 +4,8 @@ import csv
 import json
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -82,6 +83,96 @@ def moves(study: Path, **changes: object) -> what_if.Moves:
     return what_if.of(studies.load(study), {name: str(value) for name, value in changes.items()})
 
 
+def histories(rng: np.random.Generator, patients: int) -> dict[str, pl.DataFrame]:
+    """What episodes with their windows, tapers and events are built from; pain that rose falls after a taper."""
+    number = pl.Series("patient_index", np.arange(patients))
+    start, index_date = date(2018, 1, 1), date(2021, 1, 4)
+    episode = pl.DataFrame({"patient_index": number}).with_columns(
+        episode_id=pl.format("episode-{}", "patient_index"),
+        index_kind=pl.Series(rng.choice(["dose_led", "sham_maintainer"], patients)),
+        index_date=index_date,
+        linked_since_date=index_date,
+        follow_up_end_date=index_date + timedelta(700),
+        follow_up_days=700,
+        prior_therapy_days=400,
+        step_count=1,
+        known_step_count=1,
+        is_linked=False,
+        is_reversed=False,
+    )
+    cut = np.round(rng.uniform(0.1, 0.9, patients), 2)
+    days = [
+        (start, -1, 30 + 0 * cut),
+        (index_date, 119, 60 + 0 * cut),
+        (index_date + timedelta(120), 700, 60 * (1 - cut)),
+    ]
+    period = pl.concat(
+        pl.DataFrame({"patient_index": number, "dose_mme": dose}).with_columns(
+            start_date=first, end_date=index_date + timedelta(last), is_lower_bound=False
+        )
+        for first, last, dose in days
+    )
+    scored = pl.DataFrame({"patient_index": number}).join(pl.DataFrame({"day": range(-364, 500, 7)}), how="cross")
+    scored = scored.filter(
+        pl.Series(rng.random(len(scored)) < rng.uniform(0.2, 0.9, patients)[scored["patient_index"]])
+    )
+    rise = (
+        rng.uniform(-1, 4, patients)[scored["patient_index"]]
+        * scored["day"].is_between(0, np.where(cut >= 0.25, 160, 600)[scored["patient_index"]]).to_numpy()
+    )
+    pain = pl.Series(np.round(np.clip(4 + rise + rng.normal(0, 0.5, len(scored)), 0, 10), 1))
+    event = pl.DataFrame({"patient_index": number, "day": rng.integers(-80, 80, patients)}).filter(number % 3 == 0)
+    return {
+        "clean.patient": pl.DataFrame({"patient_index": number}).with_columns(
+            patient_id=pl.format("{}", "patient_index"), source=pl.lit("simulated")
+        ),
+        "clean.source_coverage": pl.DataFrame(
+            {"table_name": ["diagnosis", "procedure", "encounter", "adjuvant", "note_mention"]}
+        ).with_columns(source=pl.lit("simulated"), is_delivered=True, row_count=1),
+        "episode.episode": episode,
+        "trajectory.dose_period": period,
+        "trajectory.pain_day": scored.select(
+            "patient_index",
+            score_date=pl.lit(index_date) + pl.duration(days="day"),
+            pain_nrs=pain,
+            setting=pl.lit("outpatient"),
+            score_count=1,
+            unknown_count=0,
+            is_masked=False,
+        ),
+        "trajectory.acute_event": event.select(
+            "patient_index", event_date=pl.lit(index_date) + pl.duration(days="day"), kind=pl.lit("injury")
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Callable[..., Path]:
+    """Publish a run whose windows, tapers and events the project's SQL built from histories, under some settings."""
+
+    @cache
+    def run(**settings: float) -> Path:
+        folder = tmp_path_factory.mktemp("run")
+        (folder / "extract").mkdir()
+        content = {"name": "made_up", "title": "Made up", "sources": {"simulated": {"folder": "extract"}}}
+        file = folder / "study.yaml"
+        file.write_text(yaml.safe_dump(content | {"settings": settings, "output": "out"}))
+        study = studies.load(file)
+
+        def fill(warehouse: duckdb.DuckDBPyConnection) -> None:
+            given = histories(np.random.default_rng(SEED), 120)
+            for table, frame in given.items():
+                made_up_study.insert(warehouse, table, frame)
+            for table in tables.of(study):
+                if table.name in what_if._of_rules():
+                    table.build(warehouse, study)
+
+        made_up_study.publish(study, fill)
+        return file
+
+    return run
+
+
 RISES = """
 select episode_id, vote, evidence[1].value as rise_nrs
 from label.vote where rule = 'LF01' and evidence[1].name = 'adjusted change R - B1'
@@ -91,9 +182,9 @@ from label.vote where rule = 'LF01' and evidence[1].name = 'adjusted change R - 
 # Who moves -------------------------------------------------------------------------------------------------------
 
 
-def test_unchanged_settings_move_nobody(study):
+def test_unchanged_settings_move_nobody(run):
     settings = Settings()
-    found = moves(study, **{name: getattr(settings, name) for name in what_if.changeable()})
+    found = moves(run(), **{name: getattr(settings, name) for name in what_if.changeable()})
     assert found.revoted_count == 0
     assert len(found.reasons) == 0
     assert found.tiers.filter(pl.col("tier_before") != pl.col("tier_after")).is_empty()
@@ -179,22 +270,84 @@ def test_an_episode_outside_the_cohort_is_not_counted(publish):
     assert moves(publish(profile), weak_rise_nrs=0.1).tiers["episode_count"].sum() == 1
 
 
+# Tables that lead to rules alone -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "rule"),
+    [
+        ("acute_to_day", 60, "LF10"),  # the days on which an event counts
+        ("new_acute_days", 20, None),  # of what is new: every event of these histories is
+        ("min_scored_weeks", 5, "LF01"),  # which episodes can be judged
+        ("grade_b_weeks", 5, None),  # the tiers alone
+        ("strong_se", 4.0, "LF01"),
+        ("taper_min_cut", 0.6, "LF06"),
+        ("kept_min_cut", 0.6, "LF06"),
+        ("within_person_sd_nrs", 0.4, "LF01"),
+    ],
+)
+def test_the_tiers_are_those_of_a_run_with_that_setting(run, setting, value, rule):
+    found = moves(run(), **{setting: value})
+    other = stored(run(**{setting: value}), "select index_kind, tier, count(*) from label.tier group by all")
+    after = found.tiers.group_by("index_kind", "tier_after").agg(pl.col("episode_count").sum())
+    assert set(after.cast({"tier_after": pl.String}).rows()) == set(other.rows())
+    assert (found.revoted_count > 0) == (rule is not None)
+    assert rule is None or rule in found.reasons["rule"].to_list()
+    assert all(said.startswith(f"{setting} ") for said in found.reasons["settings"])
+
+
+def test_an_event_that_counts_by_another_last_day_is_a_reason_with_its_day_and_both_edges(run):
+    study = run()
+    day = (
+        "select episode_id, event_day from episode.nearest_event where kind = 'injury' and event_day between 31 and 60"
+    )
+    late = dict(stored(study, day).iter_rows())
+    assert late
+    reasons = moves(study, acute_to_day=60).reasons.filter(pl.col("name") == "day of injury")
+    assert len(reasons) > 0
+    for reason in reasons.iter_rows(named=True):
+        assert reason["value_after"] == late[reason["episode_id"]]
+        assert (reason["rule"], reason["vote_before"], reason["vote_after"]) == ("LF10", "NONE", "PROG")
+        assert (reason["threshold_before"], reason["settings"]) == (30, "acute_to_day 30 to 60")
+
+
 # What may change --------------------------------------------------------------------------------------------------
 
 
-def test_what_may_change_is_what_rules_and_tiers_use_and_nothing_before_them():
+def test_what_may_change_is_what_rules_and_tiers_use_and_the_tables_that_lead_to_them_alone():
     may = what_if.changeable()
     assert may >= {"weak_rise_nrs", "strong_rise_nrs", "relief_nrs", "improvement_nrs", "paradox_min_dose_ratio"}
-    before = [sql for sql in sql_files.tables() if sql.path.parent.name < "5_label"]
-    assert before
-    assert not [sql.table for sql in before if sql.parameters & may]
+    assert may >= {
+        "acute_to_day",
+        "metabolism_to_day",
+        "min_scored_weeks",
+        "strong_se",
+        "taper_min_cut",
+        "kept_min_cut",
+    }
+    # nothing that makes an episode, a step of the dose or a day of pain
+    makers = [sql for sql in sql_files.tables() if sql.path.parent.name < "4_episode"]
+    makers += [sql for sql in sql_files.tables() if sql.table in ("episode.episode", "episode.escalation")]
+    assert not [sql.table for sql in makers if sql.table in what_if._reads() and sql.parameters & may]
+
+
+@pytest.mark.parametrize("rule", [sql.rule for sql in sql_files.rules() if sql.rule not in ("LF17", "LF18", "LF20")])
+def test_every_rule_has_a_threshold_that_may_change(rule):
+    """But for those that ask for a code within 90 days of the index date: the days are those of the windows."""
+    [sql] = [sql for sql in sql_files.rules() if sql.rule == rule]
+    assert what_if._depends_on(sql) & what_if.changeable()
+
+
+def test_a_setting_that_no_tier_depends_on_is_refused_as_one(study):
+    with pytest.raises(PipelineError, match="quadrant_min_nrs: moves no rule and no tier"):
+        moves(study, quadrant_min_nrs=1.3)
 
 
 @pytest.mark.parametrize(
     "name",
     [
         "response_to_day",  # of no rule
-        "min_scored_weeks",  # of rules, and of an earlier step, too
+        "escalation_min_ratio",  # of what makes an episode
         "month_days",  # of what Python builds
         "slope_min_dose_sd",  # of a rule, and of what Python builds before it
     ],

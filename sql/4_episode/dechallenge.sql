@@ -101,8 +101,7 @@ dose_rise as (
         start_date as rise_date
     from known_dose
     qualify
-        dose_mme > 0
-        and lag(dose_mme) over (partition by patient_index order by start_date)
+        lag(dose_mme) over (partition by patient_index order by start_date)
         <= round(0.95 * min(dose_mme) over (
             partition by patient_index
             order by (start_date - date '2000-01-01')

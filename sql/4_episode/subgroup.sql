@@ -115,6 +115,28 @@ taken as (
     from inside
 ),
 
+-- How the episode itself stands to others, and whether its increase stayed. Where no dose was
+-- raised none can be taken back.
+course as (
+    select
+        episode_id,
+        'linked' as covariate,
+        if(is_linked, 'linked', 'not linked') as category
+    from episode.episode
+    where excluded_reason is null
+    union all
+    select
+        episode_id,
+        'increase_kept' as covariate,
+        if(
+            is_reversed,
+            'taken back within ' || $reversal_days::integer || ' days',
+            'kept for ' || $reversal_days::integer || ' days'
+        ) as category
+    from episode.episode
+    where excluded_reason is null and index_kind = 'dose_led'
+),
+
 subgroup as (
     from band
     union all by name
@@ -137,6 +159,8 @@ subgroup as (
             else 'not taken'
         end as category
     from taken
+    union all by name
+    from course
 )
 
 from subgroup

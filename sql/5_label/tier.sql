@@ -205,6 +205,9 @@ tier as (
         tiered.tier,
         tiered.data_grade,
         tiered.is_dechallenge_not_observed,
+        -- Dates on which no dose was raised have no steps to repeat.
+        tiered.tier = 'probable' and not (tiered.has_strong_worsening or tiered.has_spread)
+            as is_probable_by_steps,
         upper(tiered.tier[1]) || replace(tiered.tier[2:], '_', ' ') || ': '
         || case
             when tiered.tier = 'insufficient_data'

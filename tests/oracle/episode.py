@@ -11,7 +11,7 @@ from hashlib import md5
 from itertools import pairwise
 
 from tests.oracle import dose_event, window
-from tests.oracle.patient import Patient, each_day, gap, less, on, ratio, rounded
+from tests.oracle.patient import Patient, gap, less, on, ratio, rounded
 
 EXCLUDING = ("active_cancer", "palliative_care", "sickle_cell_disease", "pregnancy", "intrathecal_pump")
 
@@ -275,12 +275,12 @@ def excluded_reason(episode: Episode) -> str | None:
         return "palliative_care"
     for stay in patient.stays:
         # as long as it is known to be on day 90
-        is_long = gap(min(stay.end, on(day, 90)), stay.start) + 1 > 7
-        if stay.name == "inpatient" and is_long and stay.end >= on(day, -365):
+        if gap(min(stay.end, on(day, 90)), stay.start) + 1 > 7 and stay.end >= on(day, -365):
             return "long_inpatient_stay"
-    for stay in patient.stays:
-        inside = list(each_day(max(stay.start, on(day, -365)), min(stay.end, on(day, 90))))
-        if stay.name == "long_term_care" and len(inside) > 7 and not any(other in patient.days for other in inside):
+    for stay in patient.care:
+        # as far as the windows reach
+        start, end = max(stay.start, on(day, -365)), min(stay.end, on(day, 90))
+        if gap(end, start) + 1 > 7 and patient.last_dose(start, end) is None:
             return "long_term_care_without_supply"
     if any(drug.start <= day and drug.end >= on(day, -30) for drug in patient.treated_for_disorder):
         return "opioid_use_disorder_medication"

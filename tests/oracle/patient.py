@@ -79,7 +79,8 @@ class Patient:
     diagnosed: set[date] = field(default_factory=set)
     concepts: set[tuple[date, str]] = field(default_factory=set)
     encounters: list[Span] = field(default_factory=list)
-    stays: list[Span] = field(default_factory=list)
+    stays: list[Span] = field(default_factory=list)  # in hospital
+    care: list[Span] = field(default_factory=list)  # stays in long-term care
     exposures: list[Span] = field(default_factory=list)
     gabapentinoids: list[tuple[str, date, float | None]] = field(default_factory=list)  # ingredient, day, mg a day
     mentions: list[tuple[date, str]] = field(default_factory=list)  # not negated

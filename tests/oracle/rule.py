@@ -43,21 +43,20 @@ def lf01(episode: Episode, facts: dict) -> Said:
     if facts["not_classifiable_reason"]:
         return abstain(facts["not_classifiable_reason"])
     rise = facts["adjusted_change_nrs"]
-    is_dose_up = episode.kind.startswith("sham_") or facts["response_to_distal_ratio"] >= Fraction(13, 10)
+    is_dose_up = episode.kind != "dose_led" or facts["response_to_distal_ratio"] >= Fraction(13, 10)
     if rise < 1 or facts["proximal_change_nrs"] < LITTLE_FALL or not is_dose_up:
         return NONE
-    se = facts["adjusted_change_se_nrs"]
-    if not exceeds(rise, se, WEAK_SE):
+    if not exceeds(rise, facts["adjusted_change_se_nrs"], WEAK_SE):
         return abstain("within_measurement_error")
     is_large = rise >= 2 or rise >= THIRTY_PERCENT * facts["distal_nrs"]
-    return strong("OIH") if is_large and exceeds(rise, se, STRONG_SE) else weak("OIH")
+    return strong("OIH") if is_large and exceeds(rise, facts["adjusted_change_se_nrs"], STRONG_SE) else weak("OIH")
 
 
 def lf02(episode: Episode, facts: dict) -> Said:
     """Escalation without benefit."""
     if facts["not_classifiable_reason"]:
         return abstain(facts["not_classifiable_reason"])
-    is_dose_up = episode.kind.startswith("sham_") or facts["response_to_distal_ratio"] >= Fraction(15, 10)
+    is_dose_up = episode.kind != "dose_led" or facts["response_to_distal_ratio"] >= Fraction(15, 10)
     if is_dose_up and facts["response_nrs"] >= 5 and facts["proximal_change_nrs"] >= LITTLE_FALL:
         return weak("OIH_OR_TOL")
     return NONE

@@ -74,7 +74,7 @@ def rises(patient: Patient) -> list[date]:
     found = []
     for before, day in pairwise(sorted(levels)):
         lowest = min(dose for other, dose in levels.items() if day <= other <= on(day, 30))
-        if levels[day] > 0 and levels[before] <= Fraction(95, 100) * lowest:
+        if levels[before] <= Fraction(95, 100) * lowest:
             found.append(day)
     return found
 

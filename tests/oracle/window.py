@@ -46,8 +46,7 @@ def pain_days(patient: Patient) -> dict[tuple[date, str], PainDay]:
         readings.setdefault((reading.day, reading.setting), []).append(reading.nrs)
     operations = patient.concept_days("surgery")
     # a score of unknown setting speaks of the stay or the emergency that it falls in
-    elsewhere = [stay for stay in patient.stays if stay.name == "inpatient"]
-    elsewhere += [Span("emergency", day, day) for day in patient.emergencies]
+    elsewhere = [*patient.stays, *(Span("", day, day) for day in patient.emergencies)]
     found = {}
     for (day, setting), scores in readings.items():
         known = [nrs for nrs in scores if nrs is not None]
@@ -182,6 +181,23 @@ def slope_of(points: list[tuple[Fraction, Fraction]]) -> Fraction | None:
     return sum((x - x_mean) * (y - y_mean) for x, y in points) / across if across else None
 
 
+def se_of_slope(points: list[tuple[Fraction, Fraction]]) -> float | None:
+    """Its standard error: what the line leaves over, over the spread of x."""
+    slope = slope_of(points)
+    if slope is None or len(points) < 3:
+        return None
+    x_mean, y_mean = mean([x for x, _ in points]), mean([y for _, y in points])
+    left = sum((y - y_mean - slope * (x - x_mean)) ** 2 for x, y in points)
+    return sqrt(left / (len(points) - 2) / sum((x - x_mean) ** 2 for x, _ in points))
+
+
+def pooled_sd(sets: list[list[Fraction]]) -> float | None:
+    """Spread within sets, all of them together; None where none has two."""
+    squares = sum((value - mean(values)) ** 2 for values in sets for value in values)
+    freedom = sum(len(values) - 1 for values in sets if values)
+    return sqrt(squares / freedom) if freedom else None
+
+
 def nearest(one: dict, others: list[dict], pain: str) -> list[dict]:
     """Up to four patients like this one: source, month, dose band, and both levels of pain within a point.
 
@@ -251,37 +267,25 @@ def expected_changes(found: dict[str, tuple["Episode", dict, str | None]]) -> di
         and excluded is None
         and change["not_classifiable_reason"] is None
     ]
-    points = [(other["baseline_change_nrs"], other["distal_change_nrs"]) for other in maintainers]
-    slope, slope_se = slope_with_error(points) if len(points) >= 200 else (Fraction(47, 100), None)
-    matched = {name: nearest(one, maintainers, "proximal_nrs") for name, one in scored.items()}
-    changes = {name: [other["distal_change_nrs"] for other in found] for name, found in matched.items()}
-    spread = pooled_sd(list(changes.values()))
+    slope = slope_se = None
+    if len(maintainers) >= 200:
+        points = [(other["baseline_change_nrs"], other["distal_change_nrs"]) for other in maintainers]
+        slope, slope_se = slope_of(points), se_of_slope(points)
+    slope = Fraction(47, 100) if slope is None else slope
+    sets = {name: nearest(one, maintainers, "proximal_nrs") for name, one in scored.items()}
+    spread = pooled_sd([[other["distal_change_nrs"] for other in matched] for matched in sets.values()])
     expected = {}
     for name, one in scored.items():
-        if matched[name]:
-            value = mean(changes[name])
-            error = None if spread is None else spread / sqrt(len(matched[name]))
+        matched = sets[name]
+        if matched:
+            se = None if spread is None else spread / sqrt(len(matched))
         else:
-            value = slope * one["baseline_change_nrs"]
-            error = None if slope_se is None else slope_se * abs(one["baseline_change_nrs"])
+            se = None if slope_se is None else slope_se * float(abs(one["baseline_change_nrs"]))
+        of_matched = mean([other["distal_change_nrs"] for other in matched])
         expected[name] = {
-            "matched_count": len(matched[name]),
-            "expected_by": "matched_maintainers" if matched[name] else "regression",
-            "expected_change_nrs": value,
-            "expected_change_se_nrs": error,
+            "matched_count": len(matched),
+            "expected_by": "matched_maintainers" if matched else "regression",
+            "expected_change_nrs": slope * one["baseline_change_nrs"] if of_matched is None else of_matched,
+            "expected_change_se_nrs": se,
         }
     return expected
-
-
-def slope_with_error(points: list[tuple[Fraction, Fraction]]) -> tuple[Fraction, float]:
-    """The slope of a regression, and its standard error by what the line leaves over."""
-    slope, x_mean, y_mean = slope_of(points), mean([x for x, _ in points]), mean([y for _, y in points])
-    left = sum((y - y_mean - slope * (x - x_mean)) ** 2 for x, y in points)
-    return slope, sqrt(left / (len(points) - 2) / sum((x - x_mean) ** 2 for x, _ in points))
-
-
-def pooled_sd(groups: list[list[Fraction]]) -> float | None:
-    """How much those of a group differ, over all groups."""
-    squares = sum((value - mean(group)) ** 2 for group in groups for value in group)
-    freedom = sum(len(group) - 1 for group in groups if group)
-    return sqrt(squares / freedom) if freedom else None

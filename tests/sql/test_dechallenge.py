@@ -266,6 +266,8 @@ def test_a_taper_to_nothing_ends_with_the_therapy_and_what_begins_again_is_anoth
     check(TAPER + "D+120 | D+148 | 0 | 1 | true", periods(stopped))
     course = f"{stopped}\nD+248 | D+254 | 20"
     check(TAPER + "D+120 | D+148 | 0 | 1 | true", periods(course))
+    ended = "D-100 | D+119 | 60\nD+120 | D+200 | 0"
+    check(TAPER + "D+120 | D+120 | 0 | 1 | true", periods(ended))
     again = f"{stopped}\nD+248 | D+347 | 60\nD+348 | D+900 | 50"
     check(TAPER + "D+120 | D+148 | 0 | 1 | true", periods(again))
 

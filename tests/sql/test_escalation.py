@@ -96,6 +96,11 @@ def test_the_dose_of_the_first_28_days_has_risen_by_20_percent_too(check_reason,
     check_reason(increase(mean_sustained_mme=sustained), reason)
 
 
+def test_a_large_rise_that_is_taken_back_within_28_days_is_an_escalation(check_reason):
+    """120 MME for 20 days, 30 before and after: means of 60 and 28 days. What makes it a stratum is that it went back."""
+    check_reason(increase(mean_before_mme=30, mean_after_mme=60, mean_sustained_mme=94.286), "")
+
+
 @pytest.mark.parametrize("window", ["before_coverage", "after_coverage"])
 @pytest.mark.parametrize(("days", "reason"), [(0.8, ""), (0.7999, "supply_not_covered")])
 def test_80_percent_of_the_days_are_covered_before_and_after(check_reason, window, days, reason):

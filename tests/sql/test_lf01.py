@@ -69,32 +69,35 @@ def test_a_dose_ratio_of_less_than_1_3_is_no_paradox(check):
     check("response_to_distal_ratio", ("1.3", STRONG), ("1.299", NONE))
 
 
-def test_at_sham_dates_the_dose_is_taken_as_if_it_had_risen(check):
-    """Where pain led, a dose that did not rise is still no paradox."""
+def test_where_no_dose_was_raised_it_is_taken_as_if_it_had_been(check):
+    """At sham dates, and where pain led: it entered because pain rose while the dose was steady."""
     check(
         "index_kind | response_to_distal_ratio",
         ("sham_maintainer | 1", STRONG),
         ("sham_gabapentinoid | 1.299", STRONG),
         ("sham_maintainer | 0.8", STRONG),
-        ("pain_led | 1", NONE),
+        ("pain_led | 1", STRONG),
+        ("pain_led | 0.8", STRONG),
         ("dose_led | 1", NONE),
     )
 
 
-def test_all_else_is_asked_of_sham_dates_too(check):
+@pytest.mark.parametrize("kind", ["sham_maintainer", "sham_gabapentinoid", "pain_led"])
+def test_all_else_is_asked_where_no_dose_was_raised_too(check, kind):
     check(
         "adjusted_change_nrs | adjusted_change_se_nrs | proximal_change_nrs | not_classifiable_reason",
         ("0.999 | 0.1 | 1 |", NONE),
         ("5 | 0.1 | -0.301 |", NONE),
         ("1.5 | 9 | 1 |", WITHIN_ERROR),
         ("5 | 0.1 | 1 | dose_unknown", "ABSTAIN | | dose_unknown"),
-        index_kind="sham_maintainer",
+        index_kind=kind,
         response_to_distal_ratio=1,
     )
 
 
-def test_the_evidence_of_a_sham_date_has_the_ratio_without_a_threshold():
-    profiled = profile("index_kind | response_to_distal_ratio\n-\nsham_maintainer | 1.1")
+@pytest.mark.parametrize("kind", ["sham_maintainer", "pain_led"])
+def test_the_evidence_has_the_ratio_without_a_threshold_where_no_dose_was_raised(kind):
+    profiled = profile(f"index_kind | response_to_distal_ratio\n-\n{kind} | 1.1")
     connection = select(TABLE, given={"episode.episode_profile": profiled})
     rows = connection.sql(
         f"select value, threshold, margin from (select unnest(evidence, recursive := true) from {TABLE}) "

@@ -90,6 +90,7 @@ def test_every_condition_and_drug_of_the_covariates_is_a_subgroup_of_its_own_and
         given={
             "episode.episode_change": drawn(episodes, patient_index=1),
             "episode.covariate": drawn(flags, patient_index=1),
+            "episode.episode": drawn(episodes, patient_index=1, index_kind="dose_led"),
             "clean.patient": "patient_index\n-\n1",
         },
     )
@@ -111,3 +112,21 @@ def test_an_excluded_episode_has_no_covariates(check_sql):
         "episode.covariate": "episode_id\n-\na",
     }
     check_sql(TABLE, given=given, then="episode_id\n-")
+
+
+@pytest.mark.parametrize(
+    ("is_linked", "is_reversed", "linked", "increase"),
+    [
+        (True, False, "linked", "kept for 28 days"),
+        (False, True, "not linked", "taken back within 28 days"),
+    ],
+)
+def test_linked_episodes_and_increases_taken_back_are_strata(check_sql, is_linked, is_reversed, linked, increase):
+    episode = drawn("episode_id\n-\na", index_kind="dose_led", is_linked=is_linked, is_reversed=is_reversed)
+    then = f"covariate | category\n-\nlinked | {linked}\nincrease_kept | {increase}"
+    check_sql(TABLE, given={"episode.episode": episode}, then=then)
+
+
+def test_where_no_dose_was_raised_none_is_taken_back(check_sql):
+    given = {"episode.episode": drawn("episode_id | index_kind\n-\na | pain_led\nb | sham_maintainer", is_linked=False)}
+    check_sql(TABLE, given=given, then="episode_id | covariate\n-\na | linked\nb | linked")

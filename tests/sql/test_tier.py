@@ -191,6 +191,30 @@ def test_tiers_drawn(check_sql):
     )
 
 
+@pytest.mark.parametrize(
+    ("votes", "steps", "grade", "is_by_steps"),
+    [
+        (["LF01 | OIH | weak"], 2, "B", True),
+        (["LF01 | OIH | strong"], 2, "B", False),
+        (["LF01 | OIH | weak", "LF05 | OIH | weak"], 2, "B", False),
+        (["LF01 | OIH | weak"], 1, "B", False),  # possible
+        (["LF01 | OIH | weak"], 2, "C", False),  # possible, too
+        (["LF01 | OIH | weak", "LF06 | OIH | strong"], 2, "B", False),  # a strong candidate
+    ],
+)
+def test_what_only_repeated_steps_make_probable_is_marked(check_sql, votes, steps, grade, is_by_steps):
+    profile = {"patient_index": 1, "index_kind": "dose_led", "data_grade": grade, "step_count": steps}
+    said = "\n".join(f"a | {vote}" for vote in votes)
+    check_sql(
+        TABLE,
+        given={
+            "episode.episode_profile": drawn("episode_id\n-\na", **profile),
+            "label.vote": f"episode_id | rule | vote | strength\n-\n{said}",
+        },
+        then=f"is_probable_by_steps\n-\n{str(is_by_steps).lower()}",
+    )
+
+
 def value(name: str, number: float | None, threshold: float, unit: str = "NRS point") -> dict[str, object]:
     margin = None if number is None else number - threshold
     return {"name": name, "value": number, "threshold": threshold, "margin": margin, "unit": unit}

@@ -10,8 +10,9 @@
 -- Rule:   R less B1, beyond the expected change, is at least weak_rise_nrs (strong:
 --         strong_rise_nrs, or strong_rise_share of B1) and beyond error, that of the scores and
 --         that of the expected change; R less B0 is at least proximal_fall_limit_nrs; the dose in
---         R is at least paradox_min_dose_ratio times that in B1. At sham dates the dose is taken
---         as if it had risen, so that what fires there is what pain alone does
+--         R is at least paradox_min_dose_ratio times that in B1. Where no dose was raised, it is
+--         taken as if it had been: at sham dates, so that what fires there is what pain alone
+--         does, and where pain led at a steady dose
 -- Unseen: why pain rose: disease that got worse, and withdrawal between doses, look the same here
 with
 
@@ -23,7 +24,7 @@ measured as (
         adjusted_change_se_nrs,
         proximal_change_nrs,
         response_to_distal_ratio,
-        case when not starts_with(index_kind, 'sham_') then $paradox_min_dose_ratio::double end
+        case when index_kind = 'dose_led' then $paradox_min_dose_ratio::double end
             as min_dose_ratio,
         adjusted_change_nrs >= $weak_rise_nrs as is_rise,
         adjusted_change_nrs >= $weak_se * adjusted_change_se_nrs as is_beyond_weak_error,

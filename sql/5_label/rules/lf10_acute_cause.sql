@@ -7,8 +7,9 @@
 -- Source: Wilson 2021, Pain Manag 11:405 (new injury and disease as what else pain may be); Ment
 --         Health Clin 5(3):138; windows are design choices
 -- Rule:   an injury, an infection, a flare, cancer or a visit to an emergency department for pain
---         near the index date, or an operation or injection up to the end of the response window,
---         coded for the first time there
+--         near the index date, or an operation or injection up to the end of the response window.
+--         An injury, infection, flare or cancer is one without such a code in the new_acute_days
+--         before; each visit, operation and injection counts by itself
 -- Settings: acute_from_day, acute_to_day, new_acute_days, response_to_day
 -- Unseen: flares without a code of their own, and what was never coded
 with
