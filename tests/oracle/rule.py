@@ -56,7 +56,7 @@ def lf02(episode: Episode, facts: dict) -> Said:
     """Escalation without benefit."""
     if facts["not_classifiable_reason"]:
         return abstain(facts["not_classifiable_reason"])
-    is_dose_up = episode.kind != "dose_led" or facts["response_to_distal_ratio"] >= Fraction(15, 10)
+    is_dose_up = episode.kind.startswith("sham_") or facts["response_to_distal_ratio"] >= Fraction(15, 10)
     if is_dose_up and facts["response_nrs"] >= 5 and facts["proximal_change_nrs"] >= LITTLE_FALL:
         return weak("OIH_OR_TOL")
     return NONE

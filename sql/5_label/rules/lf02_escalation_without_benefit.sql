@@ -9,8 +9,8 @@
 -- Rule:   the dose in R is at least no_benefit_min_dose_ratio times that in B1, pain in R is at
 --         least no_benefit_min_nrs, and R less B0 at least proximal_fall_limit_nrs. It is half a
 --         vote for hyperalgesia and half a vote for tolerance, weak, and no tier counts it: it is
---         expected of most escalations. Where no dose was raised, at sham dates and where pain led
---         at a steady dose, it is taken as if it had been
+--         expected of most escalations. At sham dates the dose is taken as if it had risen; where
+--         pain led at a steady dose, nothing was escalated without benefit
 -- Unseen: which of the two it is, and what pain would have been without the rise of the dose
 with
 
@@ -21,7 +21,7 @@ measured as (
         response_nrs,
         proximal_change_nrs,
         response_to_distal_ratio,
-        case when index_kind = 'dose_led' then $no_benefit_min_dose_ratio::double end
+        case when not starts_with(index_kind, 'sham_') then $no_benefit_min_dose_ratio::double end
             as min_dose_ratio
     from episode.episode_profile
     where excluded_reason is null
