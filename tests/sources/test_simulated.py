@@ -217,7 +217,7 @@ def test_a_code_loses_its_dots_and_is_upper_case(check_sql):
     )
 
 
-def test_a_procedure_that_is_no_operation_is_kept_apart(check_sql):
+def test_every_procedure_is_kept_since_rules_ask_for_therapies_too(check_sql):
     check_sql(
         "clean_simulated.procedure",
         given={
@@ -232,11 +232,11 @@ def test_a_procedure_that_is_no_operation_is_kept_apart(check_sql):
         },
         then="""
             procedure_id        | patient_id   | procedure_date | code_system | code    | source_table | source_row | excluded_reason
-            --------------------+--------------+----------------+-------------+---------+--------------+------------+---------------------
+            --------------------+--------------+----------------+-------------+---------+--------------+------------+----------------
             simulated:knee      | simulated:P1 | 2021-05-01     | CPT4        | 27447   | procedure    | 1          |
             simulated:hip       | simulated:P1 | 2021-05-02     | ICD10PCS    | 0SRC0J9 | procedure    | 2          |
             simulated:injection | simulated:P1 | 2021-05-03     | CPT4        | 62323   | procedure    | 3          |
-            simulated:therapy   | simulated:P1 | 2021-05-04     | CPT4        | 97110   | procedure    | 4          | not_known_as_surgery
+            simulated:therapy   | simulated:P1 | 2021-05-04     | CPT4        | 97110   | procedure    | 4          |
         """,
     )
 
