@@ -5,7 +5,7 @@ Dagster drives it table by table; nothing here knows Dagster.
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ class Run:
     _held: ExitStack = field(default_factory=ExitStack)
     _opened: ExitStack = field(default_factory=ExitStack)
     _connection: Connection | None = None
-    _readable: Sequence[Path] = ()
+    _readable: tuple[Path, ...] = ()
 
     @property
     def workspace(self) -> Workspace:
@@ -116,7 +116,7 @@ class Run:
             self.workspace.forget_old_runs()
 
     @contextmanager
-    def _connected(self, readable: Sequence[Path] = ()) -> Iterator[Connection]:
+    def _connected(self, readable: tuple[Path, ...] = ()) -> Iterator[Connection]:
         """The warehouse, kept open for the next step that may read the same folders: opening it costs more than most.
 
         A step that is stopped closes it, so that none begins in what another left undone.
@@ -147,7 +147,7 @@ class Run:
             return self._build(table)
 
     def _build(self, table: Table) -> Built:
-        readable = [source.folder for source in self.study.sources.values()] if table.is_ingest else []
+        readable = tuple(source.folder for source in self.study.sources.values()) if table.is_ingest else ()
         with self._connected(readable) as connection:
             if table.is_ingest and self.identifiers is None:
                 self.identifiers = identifiers.screen(connection, self.study)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from pipelines import checks, contracts, simulator, tables
+from pipelines import checks, contracts, simulator, tables, warehouse
 from pipelines import study as studies
 from pipelines.errors import ExtractError
 from pipelines.run import Run
@@ -106,3 +106,14 @@ def test_checks_of_a_raw_table_can_read_no_file(study, tmp_path, monkeypatch):
     with Run(study, "one") as run:
         run.build({table.name: table for table in tables.of(study)}["raw_simulated.patient"])
     assert checked == ["raw_simulated.patient"]
+
+
+def test_the_warehouse_stays_open_from_one_table_to_the_next(study, monkeypatch):
+    opened = []
+    real = warehouse.opened
+    monkeypatch.setattr(warehouse, "opened", lambda *given, **named: opened.append(given) or real(*given, **named))
+    by_name = {table.name: table for table in tables.of(study)}
+    with Run(study, "one") as run:
+        for name in ("reference.route", "reference.pain_scale", "reference.pain_item"):
+            run.build(by_name[name])
+        assert len(opened) == 1
