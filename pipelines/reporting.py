@@ -416,7 +416,7 @@ def _percent(share: float | None) -> str:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return WITHHELD if value is None else f"{value:,.{digits}f}"
+    return WITHHELD if value is None else f"{value:z,.{digits}f}"
 
 
 def _ordered(rows: list[Row], column: str) -> list[Row]:

@@ -677,3 +677,13 @@ def test_a_month_whose_pain_is_withheld_interrupts_the_band_and_is_not_drawn_as_
         r'<path[^>]* fill="#D55E00"[^>]* d="([^"]*)"', drawn
     )
     assert band.count("M") == 2
+
+
+def test_a_condition_that_too_few_have_is_named_and_has_no_table(demo: Made, demo_page: Page) -> None:
+    without = ("not coded", "not taken", "not delivered")
+    rows = demo.rows("report.subgroup_result")
+    told = {row["covariate"] for row in rows if row["category"] not in without}
+    untold = {row["covariate"] for row in rows} - told
+    assert {"fibromyalgia", "benzodiazepine"} <= untold and "dose_before" in told
+    assert "or not delivered:" in demo_page.text and "Fibromyalgia" in demo_page.text
+    assert not {"Fibromyalgia", "Benzodiazepine"} & {title.strip() for title in demo_page.tables}
