@@ -109,7 +109,7 @@ def figures(episode: pl.DataFrame, vote: pl.DataFrame, escalation_count: int) ->
         counted(vote), on="episode_id", how="left", validate="1:1"
     )
     known = dose_led.drop_nulls("true_cause")
-    vote = vote.join(known.select("episode_id", "true_cause"), on="episode_id")
+    vote = vote.join(known.select("episode_id", *TRUTHS), on="episode_id")
     return pl.concat(
         [
             _one("episodes", "escalations of the simulator", "", escalation_count),
@@ -130,7 +130,7 @@ def figures(episode: pl.DataFrame, vote: pl.DataFrame, escalation_count: int) ->
             flagged(episode.filter(JUDGED)),
             *(recovered(known, target) for target in TARGETS),
             behaviour(vote),
-            hits(vote),
+            *(hits(vote, truth) for truth in TRUTHS),
             reasons(vote),
         ]
     )
@@ -238,18 +238,18 @@ def behaviour(vote: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def hits(vote: pl.DataFrame) -> pl.DataFrame:
-    """Of the episodes of each true cause, the share in which each rule votes, by the direction of the vote."""
-    asked = vote.group_by(column="true_cause", rule="rule").agg(of=pl.len())
+def hits(vote: pl.DataFrame, truth: str) -> pl.DataFrame:
+    """Of the episodes of each true cause or class, the share in which each rule votes, by the direction of the vote."""
+    asked = vote.group_by(column=truth, rule="rule").agg(of=pl.len())
     found = [
-        vote.group_by(column="true_cause", rule="rule").agg(number=is_voted.sum(), direction=pl.lit(direction))
+        vote.group_by(column=truth, rule="rule").agg(number=is_voted.sum(), direction=pl.lit(direction))
         for direction, is_voted in (("for", _is_for()), ("against", _is_against()))
     ]
     hit = pl.concat(found).join(asked, on=["column", "rule"])
     does_vote = pl.col("number").sum().over("row") > 0
     named = hit.with_columns(row=pl.format("{} {}", "rule", "direction")).filter(does_vote)
     # Rules in order, and causes as the other tables have them.
-    return _as_figure(named.sort("row", pl.col("column").cast(pl.Enum(CAUSES))), "hit rate")
+    return _as_figure(named.sort("row", pl.col("column").cast(pl.Enum(TRUTHS[truth]))), f"hit rate by {truth}")
 
 
 def reasons(vote: pl.DataFrame) -> pl.DataFrame:
@@ -337,7 +337,10 @@ def page(found: pl.DataFrame) -> str:
         for target, meaning in TARGETS.items()
     }
     within["Rules: coverage and votes, of asked; overlap and conflict, of votes"] = ("rules", spread(SHARE))
-    within["Rules: share of the episodes of each true cause in which the rule votes"] = ("hit rate", spread(SHARE))
+    within |= {
+        f"Rules: share of the episodes of each {truth} in which the rule votes": (f"hit rate by {truth}", spread(SHARE))
+        for truth in TRUTHS
+    }
     parts = [
         "# Recovery of simulated truth",
         f"Worlds {', '.join(worlds)}; {found['patients'].max():,} patients, {seeds} seeds, code {found['code'][0]}. "
