@@ -99,8 +99,8 @@ worded as (
         is_for,
         is_active,
         replace(abstain_reason, '_', ' ') as reason_words,
-        -- LF01 looks at the change first; of a dechallenge the change comes after the cut.
-        case when rule in ('LF06', 'LF07') then evidence[2] else evidence[1] end as main_value,
+        -- The change of pain is the first value in points.
+        list_filter(evidence, lambda item: item['unit'] = 'NRS point')[1] as main_value,
         list_filter(evidence, lambda item: item['margin'] < 0)[1] as first_miss,
         list_filter(evidence, lambda item: item['unit'] = 'ratio')[1]['value'] as dose_ratio
     from spoken
@@ -158,6 +158,14 @@ phrase as (
                     when reason_words = 'no taper' then 'no taper to read'
                     when reason_words is not null
                         then 'no taper that can be read (' || reason_words || ')'
+                    when main_value['value'] < 0
+                        then concat(
+                            'after a taper pain fell ',
+                            round(-main_value['value'], 2),
+                            ' points more than without one, short of the threshold (',
+                            round(-main_value['threshold'], 2),
+                            ')'
+                        )
                     else 'after a taper pain did not fall more than without one'
                 end
             when 'LF07' then if(is_active, 'after a taper pain rose', null)

@@ -1,9 +1,11 @@
 """Tiers: every pattern of votes falls in exactly one."""
 
+import re
+
 import duckdb
 import pytest
 
-from pipelines import warehouse
+from pipelines import sql_files, warehouse
 from tests.conftest import PARAMETERS, draw, select, sql_file
 from tests.sql.drawing import drawn
 
@@ -273,17 +275,29 @@ def test_the_sentence_names_every_active_alternative():
 
 
 def test_the_sentence_tells_a_dechallenge():
-    cut = value("cut against R", 0.5, 0.25, "share")
-    improved = ("LF06", "OIH", "strong", None, [cut, value("change after the taper", -2.25, -1.0)])
+    cuts = [value("cut against R", 0.5, 0.25, "share"), value("cut while pain was read", 0.34, 0.15, "share")]
+    improved = ("LF06", "OIH", "strong", None, [*cuts, value("change after the taper", -2.25, -1.0)])
     assert explained([ROSE, improved]) == (
         "Strong candidate: pain rose 1.4 points beyond expectation (threshold 1.0) at 1.6 times the dose; "
         "no alternative is active; after a taper pain fell 2.25 points more than without one (threshold 1.0)."
     )
     unread = ("LF06", "ABSTAIN", None, "follow_up_too_short", [])
     assert explained([ROSE, unread]).endswith("; no taper that can be read (follow up too short).")
-    assert explained([ROSE, ("LF06", "NONE", None, None, [])]).endswith(
-        "; after a taper pain did not fall more than without one."
+    short = ("LF06", "NONE", None, None, [*cuts, value("change after the taper", -0.96, -1.0)])
+    assert explained([ROSE, short]).endswith(
+        "; after a taper pain fell 0.96 points more than without one, short of the threshold (1.0)."
     )
+    for not_fallen in ([], [*cuts, value("change after the taper", 0.0, -1.0)]):
+        assert explained([ROSE, ("LF06", "NONE", None, None, not_fallen)]).endswith(
+            "; after a taper pain did not fall more than without one."
+        )
+
+
+@pytest.mark.parametrize(("rule", "said"), [("LF01", "adjusted change R - B1"), ("LF06", "change after the taper")])
+def test_the_value_that_the_sentence_tells_is_the_rules_change_of_pain(rule, said):
+    [sql] = [sql for sql in sql_files.rules() if sql.rule == rule]
+    values = re.findall(r"'name': '([^']+)'.*?'unit': '([^']+)'", sql.text, re.DOTALL)
+    assert next(name for name, unit in values if unit == "NRS point").startswith(said)
 
 
 def test_the_sentence_says_what_keeps_an_episode_from_a_higher_tier():

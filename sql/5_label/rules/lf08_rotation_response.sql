@@ -10,7 +10,7 @@
 --         antagonist in the confirmation window, pain of the days up to treated_to_day is lower by
 --         strong_rise_share, beyond measurement error; strong if it is kept up to
 --         treated_late_day. Only the first such treatment is read
--- Settings: treated_from_day
+-- Settings: treated_from_day, treated_late_day
 -- Unseen: what is given without a record, such as infusions of ketamine outside; most episodes
 --         have no such treatment to read
 with

@@ -4,8 +4,8 @@
 -- Key:    episode_id, rule
 -- Units:  days from the index date
 -- Scope:  cohort
--- Source: review in Ment Health Clin 5(3):138; drugs of reference.drug_interaction; windows are
---         design choices
+-- Source: review in Ment Health Clin 5(3):138; drugs of reference.drug_interaction; windows, and
+--         bariatric surgery among the changes, are design choices
 -- Rule:   near the index date an inducer of CYP3A4 is begun, or an inhibitor of CYP2D6 beside an
 --         opioid that it keeps from acting, or the opioid or its release is changed, or bariatric
 --         surgery is coded
