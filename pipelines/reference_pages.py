@@ -273,8 +273,8 @@ def _index_of_concepts(concepts: Sequence[Row]) -> str:
         [
             "# Code lists",
             "What diagnoses and procedures stand for. A code belongs to a concept when it begins with one of its "
-            "prefixes, dots taken out, and may belong to several. No code listed here says opioid-induced hyperalgesia, "
-            "and a code that is missing is no proof of health: it says what was billed or written, where the feed was "
+            "prefixes, dots taken out, and may belong to several. No code listed says opioid-induced hyperalgesia, and "
+            "a code that is missing is no proof of health: it says what was billed or written, where the feed was "
             "delivered. "
             "Operations are in `sql/1_reference/surgery_code.csv`. Codes of SNOMED CT are in no list yet, so a source "
             "that codes in it alone has none of these concepts.",
