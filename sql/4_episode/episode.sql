@@ -206,39 +206,30 @@ ending as (
     where setting = 'hospice'
 ),
 
-second_operation as (
-    select
-        first_step.patient_index,
-        first_step.index_kind,
-        first_step.chain,
-        ending.ending_date
-    from first_step
-    inner join ending
-        on
-            first_step.patient_index = ending.patient_index
-            and ending.concept = 'surgery'
-            and ending.ending_date > first_step.index_date + $response_to_day
-    qualify
-        row_number() over (
-            partition by first_step.patient_index, first_step.index_kind, first_step.chain
-            order by ending.ending_date
-        ) = 2
-),
-
 censoring as (
     select
         first_step.patient_index,
         first_step.index_kind,
         first_step.chain,
-        ending.ending_date
+        ending.ending_date,
+        ending.concept = 'surgery' as is_operation,
+        row_number() over (
+            partition by
+                first_step.patient_index,
+                first_step.index_kind,
+                first_step.chain,
+                ending.concept
+            order by ending.ending_date
+        ) as ending_number
     from first_step
     inner join ending
         on
             first_step.patient_index = ending.patient_index
-            and ending.concept <> 'surgery'
             and ending.ending_date >= first_step.index_date
-    union all
-    from second_operation
+            and (
+                ending.concept <> 'surgery'
+                or ending.ending_date > first_step.index_date + $response_to_day
+            )
 ),
 
 censored as (
@@ -248,6 +239,7 @@ censored as (
         chain,
         min(ending_date) as censor_date
     from censoring
+    where ending_number = if(is_operation, 2, 1)
     group by all
 ),
 
